@@ -1,0 +1,74 @@
+/* The metadata quorum: one libraft voter per controller node, behind this door.
+ *
+ * libraft keeps the algorithm; log, vote, snapshot, peers, clock and every remedy for its known
+ * bugs are ours (raft/README.md). Proposals are answered when applied here; a proposal whose
+ * leadership was lost before that is answered STATUS_UNKNOWN: it may or may not be committed, and
+ * the proposer tells by the idempotence token that it put into its command.
+ *
+ * Owner: the node. Loop: the quorum's own; quorum_propose() and the rest are called there.
+ * Limits: QUORUM_PROPOSAL_BYTES_MAX per proposal, QUORUM_PROPOSALS_MAX waiting. */
+#pragma once
+
+#include "proto/sys/loop.h"
+#include "raft/fsm.h"
+
+#include <stdbool.h>
+
+#define QUORUM_VOTERS_MAX 5U
+#define QUORUM_PROPOSAL_BYTES_MAX (1U << 20)
+#define QUORUM_PROPOSALS_MAX 1024U
+
+struct quorum;
+struct quorum_peers; /* raft/peer_transport.h: how messages reach the other voters. */
+
+struct quorum_voter {
+    int32_t node_id;        /* The broker id; > 0. */
+    struct address address; /* Where its peers reach it. */
+};
+
+struct quorum_options {
+    struct loop *loop;
+    const char *directory; /* Log, vote and snapshot live here; made when missing. */
+    int32_t node_id;
+    struct quorum_voter voters[QUORUM_VOTERS_MAX];
+    uint32_t voter_count;
+    uint8_t cluster_id[16]; /* Zero: not known yet (chosen at birth). */
+    struct quorum_fsm *fsm; /* Borrowed for life. */
+    struct quorum_peers *peers; /* NULL with one voter. */
+    uint32_t election_ms;  /* 0: the default, 1000. */
+    uint32_t heartbeat_ms; /* 0: the default, 100. */
+    uint32_t snapshot_entries; /* Entries between snapshots; 0: the default, 8192. */
+    /* Leadership of this node: `is_ready` true when a barrier of its own term was applied and it
+     * may serve and decide; false as soon as leadership is lost or in doubt. */
+    void (*on_leadership)(void *context, bool is_ready, int64_t term);
+    /* The quorum's own storage failed or lied: the node must stop. */
+    void (*on_fatal)(void *context, enum status why);
+    void *context;
+};
+
+struct quorum_proposal {
+    const void *bytes; /* Borrowed until on_done; the quorum pads to 8. */
+    size_t byte_count;
+    /* OK: applied here, at `index`. NOT_LEADER, FULL, CANCELED: surely not committed. UNKNOWN. */
+    void (*on_done)(struct quorum_proposal *self, enum status status);
+    uint64_t index; /* Of the entry, valid with STATUS_OK. */
+    struct list link;
+};
+
+struct quorum_status {
+    bool is_leader;
+    bool is_ready;
+    int32_t leader_id; /* -1: unknown. */
+    int64_t term;
+    uint64_t applied_index;
+    uint64_t last_index;
+};
+
+/* Loads and starts. STATUS_CORRUPT: own files are damaged; STATUS_UNSUPPORTED: a newer format. */
+MUST_USE enum status quorum_open(const struct quorum_options *options, struct quorum **out_quorum);
+/* Answers what waits with STATUS_CANCELED or STATUS_UNKNOWN, ends all I/O, then on_closed; the
+ * memory is freed behind it. */
+void quorum_close(struct quorum *self, void (*on_closed)(void *context), void *context);
+/* Cannot fail; refusals come through on_done, never from inside this call. */
+void quorum_propose(struct quorum *self, struct quorum_proposal *proposal);
+struct quorum_status quorum_status_of(const struct quorum *self);
