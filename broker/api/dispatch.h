@@ -1,0 +1,53 @@
+/* The door of broker/api: a frame in, the right serve function called; and what is served at all.
+ *
+ * One table says for each API key which versions are served and by whom; ApiVersions is answered
+ * from the same table, so nothing is advertised that does not work. An unknown key or version
+ * closes the connection, as clients expect; ApiVersions itself answers in version 0.
+ *
+ * Owner: the node. Loop: each shard's own. */
+#pragma once
+
+#include "broker/api/request.h"
+#include "broker/controller/controller.h"
+#include "broker/partition/partition_map.h"
+
+#define API_SHARDS_MAX 64U
+
+struct api_node;
+
+/* What handlers of one shard work with. */
+struct api_shard {
+    struct loop *loop;
+    uint32_t index;
+    struct api_node *node;     /* Shared by the shards; constant after start unless atomic. */
+    struct partition_map *map; /* This shard's. */
+    struct list free_requests;
+    uint32_t free_request_count;
+};
+
+struct api_node {
+    int32_t broker_id;
+    const char *listener_name;
+    struct address advertised; /* Of this broker, as clients reach it. */
+    struct budget *budget;
+    struct controller *controller; /* NULL where none runs; calls go through controller_call. */
+    uint32_t shard_count;
+    struct api_shard shards[API_SHARDS_MAX];
+    bool is_auto_create;              /* auto.create.topics.enable */
+    uint32_t default_partition_count; /* num.partitions */
+    struct producer_id_pool *producer_ids;
+};
+
+/* For connection_options.on_frame; the connection's context is its api_shard. */
+void dispatch_on_frame(struct connection *connection, struct frame *frame, struct ticket *ticket);
+/* The map of the shard that owns a partition. */
+struct partition_map *dispatch_map_of(const struct api_node *node, const struct wire_uuid *topic_id,
+                                      int32_t index);
+
+struct dispatch_range {
+    int16_t api_key;
+    int16_t version_min;
+    int16_t version_max;
+};
+/* What is served, ascending by key. */
+uint32_t dispatch_ranges(const struct dispatch_range **out_ranges);

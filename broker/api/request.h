@@ -1,0 +1,53 @@
+/* One request on its way through the broker: header, context, memory, answer.
+ *
+ * request_new() takes a frame from a connection; a serve function decodes the body into the
+ * request's arena, does its work (perhaps on other shards, perhaps for a long time), writes the
+ * body of the answer and ends with request_send() or request_drop(), exactly once. What an answer
+ * refers to instead of copying is released in on_sent.
+ *
+ * Owner: the connection's shard. Loop: the shard's. Limits: one arena of REQUEST_ARENA_BYTES_MAX,
+ * charged to the process's budget together with the frame; tickets bound the number. */
+#pragma once
+
+#include "broker/access/access.h"
+#include "proto/frame/connection.h"
+#include "proto/sys/arena.h"
+#include "proto/wire/writer.h"
+
+#define REQUEST_ARENA_BYTES_MAX (64U << 20)
+
+struct api_shard;
+
+struct request {
+    uint32_t magic;
+    struct api_shard *shard;
+    struct ticket *ticket; /* Owned until sent or dropped. */
+    struct frame *frame;   /* Owned (one reference). */
+    struct access_context context;
+    int32_t correlation_id;
+    int64_t received_ns;
+    struct wire_reader body;
+    struct arena arena;
+    struct wire_writer writer;
+    /* The handler's: state in the arena, and what to do when the answer has left or never will. */
+    void *state;
+    void (*on_sent)(struct request *self);
+    struct answer answer;
+    struct list link; /* The shard's free list. */
+};
+
+/* STATUS_MALFORMED: the header cannot be read; the caller closes the connection. Takes the frame
+ * and the ticket only with STATUS_OK. */
+MUST_USE enum status request_new(struct api_shard *shard, struct frame *frame,
+                                 struct ticket *ticket, struct request **out_self);
+/* Writes the answer's header; the body follows into `writer`. */
+void request_begin_answer(struct request *self);
+/* Sends what was written. A body that did not fit its limits closes the connection. */
+void request_send(struct request *self);
+/* No answer at all (acks=0). */
+void request_drop(struct request *self);
+/* The peer broke the format: drops the request and closes its connection with `why`. */
+void request_close(struct request *self, const char *why);
+/* Decoding is done: true when the body was whole and nothing followed it, else the request is
+ * closed and gone. */
+bool request_body_is_whole(struct request *self, enum status decoded);

@@ -1,0 +1,174 @@
+/* One replica of one partition: appends as leader or follower, reads, waits, moves its marks.
+ *
+ * Joins the log (bytes and disk) with the replica set (agreement), the producers' sequences and the
+ * open transactions. Callers are broker/api (clients push and pull) and broker/follower (this node
+ * pulls); both on the partition's own shard, through partition_map when they are elsewhere.
+ * A produced batch arrives validated; here it meets leadership, min ISR, sequence and transaction,
+ * is stamped in place with its offset and leader epoch, and goes to the log.
+ *
+ * Owner: the partition_map of its shard. Loop: the shard's. Limits: what the log's budget admits.
+ */
+#pragma once
+
+#include "broker/log/log.h"
+#include "broker/partition/parked.h"
+#include "broker/partition/partition_fault.h"
+#include "broker/replica/replica_set.h"
+
+struct partition;
+
+struct partition_config {
+    struct log_config log;
+    uint8_t min_isr;
+    bool is_log_append_time; /* message.timestamp.type */
+    int64_t producer_expiry_ms;
+};
+
+struct partition_options {
+    struct loop *loop;
+    struct log_store *store;
+    const char *topic_name;
+    struct wire_uuid topic_id;
+    int32_t index;
+    int32_t broker_id;
+    struct partition_config config;
+};
+
+/* What the controller decided about this partition; ids are borrowed for the call. */
+struct partition_assignment {
+    int32_t leader; /* -1: none. */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    const int32_t *replicas;
+    uint8_t replica_count;
+    const int32_t *isr;
+    uint8_t isr_count;
+};
+
+/* Opens the log and rebuilds the producers' state from its newest snapshot and the tail. */
+MUST_USE enum status partition_open(const struct partition_options *options,
+                                    struct partition **out_self);
+/* All waits end with PARKED_LOST; the log stays on disk. */
+void partition_free(struct partition *self);
+/* As partition_free(), and the log is deleted. */
+void partition_delete(struct partition *self);
+
+/* Leads or follows, or just has another ISR. Older epochs than known are ignored. */
+void partition_assign(struct partition *self, const struct partition_assignment *assignment);
+void partition_configure(struct partition *self, const struct partition_config *config);
+/* The shard's storage failed: nothing is acknowledged or served any more. */
+void partition_fail(struct partition *self);
+/* The log has room again: appends that met a full journal are tried again, in order. */
+void partition_retry(struct partition *self);
+
+/* A write. The struct and the batch stay put until on_done. */
+struct partition_append {
+    uint8_t *batch; /* One batch, checked by batch_check(); stamped in place. */
+    size_t byte_count;
+    int16_t acks;         /* -1, 0, 1. */
+    int32_t leader_epoch; /* -1: any. */
+    int64_t deadline_ns;
+    bool is_marker; /* An end-of-transaction marker of a coordinator. */
+    void (*on_done)(struct partition_append *self); /* May run inside partition_append(). */
+    /* Out: */
+    enum partition_fault fault;
+    int64_t base_offset;        /* -1 when nothing was written. */
+    int64_t log_append_time_ms; /* -1 with create time. */
+    int64_t log_start;
+    int32_t current_leader; /* With NOT_LEADER and the epoch faults. */
+    int32_t current_leader_epoch;
+    /* The partition's: */
+    struct parked wait;
+    struct list link;
+    struct partition *partition;
+    int64_t end_offset;
+};
+void partition_append(struct partition *self, struct partition_append *append);
+
+enum partition_isolation {
+    PARTITION_READ_UNCOMMITTED, /* Up to the high watermark. */
+    PARTITION_READ_COMMITTED,   /* Up to the last stable offset. */
+    PARTITION_READ_REPLICA,     /* Up to the log's end. */
+};
+
+struct partition_marks {
+    int64_t log_start;
+    int64_t log_end;
+    int64_t flushed_end;
+    int64_t high_watermark;
+    int64_t last_stable_offset;
+    int32_t leader;
+    int32_t leader_epoch;
+    bool is_leader;
+};
+void partition_marks_of(const struct partition *self, struct partition_marks *out_marks);
+
+#define PARTITION_ABORTED_MAX 1024U
+
+/* A read. Stays put until partition_read_release(). */
+struct partition_read {
+    int64_t offset;
+    enum partition_isolation isolation;
+    size_t byte_count_max;
+    bool at_least_one;
+    int32_t current_leader_epoch;     /* -1: any. */
+    int32_t last_fetched_epoch;       /* -1: not told; replicas only. */
+    struct replica_set_fetch replica; /* With READ_REPLICA: who fetches, and its ends. */
+    void (*on_done)(struct partition_read *self); /* May run inside partition_read(). */
+    /* Out: */
+    enum partition_fault fault;
+    struct partition_marks marks;
+    struct log_read log_read; /* Bytes, when fault is NONE. */
+    bool has_diverged;
+    int32_t diverging_epoch;
+    int64_t diverging_end_offset;
+    struct log_aborted_txn *aborted; /* READ_COMMITTED: owned by the read, freed by its release. */
+    uint32_t aborted_count;
+    /* The partition's: */
+    struct partition *partition;
+};
+void partition_read(struct partition *self, struct partition_read *read);
+void partition_read_release(struct partition_read *read);
+
+/* Waits until a read of this isolation at `wait->wanted - 1` would find something. Ends at once
+ * (inside the call) when that is so already or when this replica does not lead. */
+void partition_watch(struct partition *self, enum partition_isolation isolation,
+                     struct parked *wait);
+
+/* ListOffsets. `timestamp` as on the wire: -1 latest, -2 earliest, -3 greatest time, else a time.
+ */
+struct partition_list_offset {
+    int64_t timestamp_ms;
+    enum partition_isolation isolation;
+    int32_t current_leader_epoch;
+    void (*on_done)(struct partition_list_offset *self);
+    enum partition_fault fault;
+    int64_t offset; /* -1: none. */
+    int64_t timestamp_found_ms;
+    int32_t leader_epoch_found;
+    struct partition_marks marks;
+    struct log_time_search search; /* The partition's. */
+    struct partition *partition;
+};
+void partition_list_offset(struct partition *self, struct partition_list_offset *list);
+
+/* DeleteRecords: `offset` -1 means up to the high watermark. */
+struct partition_move_start {
+    int64_t offset;
+    void (*on_done)(struct partition_move_start *self);
+    enum partition_fault fault;
+    int64_t log_start;
+    struct partition_marks marks;
+    struct log_change change; /* The partition's. */
+    struct partition *partition;
+};
+void partition_move_start(struct partition *self, struct partition_move_start *move);
+
+/* OffsetForLeaderEpoch. */
+enum partition_fault partition_epoch_end(const struct partition *self, int32_t current_leader_epoch,
+                                         int32_t leader_epoch, int32_t *out_epoch,
+                                         int64_t *out_end_offset);
+
+uint64_t partition_byte_count(const struct partition *self);
+const char *partition_topic_name(const struct partition *self);
+int32_t partition_index(const struct partition *self);
