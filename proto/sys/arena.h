@@ -19,7 +19,7 @@ struct arena {
 void arena_init(struct arena *self, size_t byte_count_max);
 /* Accepts a zeroed arena. */
 void arena_done(struct arena *self);
-/* Keeps one chunk for the next use. */
+/* Keeps one chunk of ordinary size for the next use. */
 void arena_reset(struct arena *self);
 /* Aligned to 16, not cleared; NULL at the limit or without memory. `byte_count` 0 gives a valid
  * pointer to nothing. */

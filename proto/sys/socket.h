@@ -11,18 +11,12 @@
  * Limits: the user bounds its writes; the service keeps no buffer of its own. */
 #pragma once
 
+#include "proto/sys/address.h"
 #include "proto/sys/list.h"
 #include "proto/sys/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-#define ADDRESS_HOST_BYTES_MAX 256U
-
-struct address {
-    char host[ADDRESS_HOST_BYTES_MAX]; /* A name or a numeric address, NUL-terminated. */
-    uint16_t port;                     /* 0 when listening: the system chooses. */
-};
 
 struct socket;
 struct socket_listener;
@@ -110,6 +104,3 @@ void socket_read_stop(struct socket *socket);
 /* Never calls on_done from inside. */
 void socket_write(struct socket *socket, struct socket_write *write);
 void socket_close(struct socket *socket); /* May be called twice. */
-
-/* "host:port" or "[v6]:port". STATUS_MALFORMED leaves `out_address` untouched. */
-MUST_USE enum status address_parse(const char *text, struct address *out_address);

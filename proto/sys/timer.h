@@ -18,7 +18,9 @@ struct timer_queue {
     struct clock *clock;  /* Borrowed for life. */
     struct timer *root;   /* Pairing heap by (deadline_ns, sequence). */
     uint64_t sequence;
-    /* Called when the earliest deadline changed; may be NULL. */
+    int64_t floor_ns; /* What is armed while firing is due after this; INT64_MIN otherwise. */
+    /* Called when the earliest deadline changed, never from inside a firing callback, after which
+     * the driver asks anyway; may be NULL. */
     void (*on_earliest_changed)(struct timer_queue *self);
 };
 
