@@ -1,6 +1,7 @@
 /* CRC-32C (Castagnoli), as Kafka's batches and our own files use it; by ISA-L.
  *
- * crc32c(x, 0) is the usual finished value; passing an earlier result goes on where it ended. */
+ * crc32c(0, x, n) is the usual finished value; passing an earlier result goes on where it ended.
+ * Owner: none. Loop: any. */
 #pragma once
 
 #include <stddef.h>

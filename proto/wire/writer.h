@@ -1,7 +1,8 @@
 /* Writing of bytes for outside: grows in an arena, refers to large payloads instead of copying.
  *
  * The result is a list of slices, ready for one gathered socket write. The first failure (arena
- * limit) sticks and is told by wire_writer_status().
+ * limit: STATUS_NO_MEMORY, too much in all: STATUS_FULL) sticks and is told by
+ * wire_writer_status(); nothing is written after it.
  * Owner: the encoder. Loop: any. Limits: the arena's, and WIRE_FRAME_BYTES_MAX in all. */
 #pragma once
 
@@ -29,6 +30,8 @@ struct wire_mark {
 
 void wire_writer_init(struct wire_writer *self, struct arena *arena);
 enum status wire_writer_status(const struct wire_writer *self);
+/* Makes it fail with `why` unless it has failed already. */
+void wire_writer_fail(struct wire_writer *self, enum status why);
 
 void wire_write_int8(struct wire_writer *self, int8_t value);
 void wire_write_int16(struct wire_writer *self, int16_t value);
@@ -44,6 +47,8 @@ void wire_write_uvarint64(struct wire_writer *self, uint64_t value);
 void wire_write_varint32(struct wire_writer *self, int32_t value);
 void wire_write_varint64(struct wire_writer *self, int64_t value);
 void wire_write_raw(struct wire_writer *self, const void *bytes, size_t byte_count);
+/* All that `other` has written, by reference; its failure too. */
+void wire_write_all_of(struct wire_writer *self, const struct wire_writer *other);
 /* Refers to `bytes`, which must live until the slices have left. Small ones are copied. */
 void wire_write_reference(struct wire_writer *self, const void *bytes, size_t byte_count);
 
