@@ -4,16 +4,34 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define READER_OF(...)                                                                             \
     reader_of((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+#define COPY_COUNT_MAX 8U
+
+static uint8_t *copies[COPY_COUNT_MAX];
+static uint32_t copy_count;
+
+static void tear_down(void)
+{
+    for (uint32_t i = 0; i < copy_count; i++) {
+        free(copies[i]);
+    }
+}
+
+TestSuite(reader, .fini = tear_down);
 
 /* A copy at the end of a fresh block lets the address sanitizer see each read past the end. */
 static struct wire_reader reader_of(const uint8_t *bytes, size_t byte_count)
 {
     uint8_t *copy = malloc(byte_count);
     cr_assert_not_null(copy);
+    cr_assert_lt(copy_count, COPY_COUNT_MAX);
+    copies[copy_count] = copy;
+    copy_count += 1;
     memcpy(copy, bytes, byte_count);
     struct wire_reader reader;
     wire_reader_init(&reader, copy, byte_count);
