@@ -22,24 +22,25 @@ struct log_store;
 
 /* Values of a topic's configuration that the log obeys; changed by log_configure(). */
 struct log_config {
-    int64_t segment_bytes;          /* segment.bytes */
-    int64_t segment_ms;             /* segment.ms */
-    int64_t retention_bytes;        /* retention.bytes; -1: none */
-    int64_t retention_ms;           /* retention.ms; -1: none */
-    int32_t index_interval_bytes;   /* index.interval.bytes */
-    int64_t file_delete_delay_ms;   /* file.delete.delay.ms */
-    bool is_delete_policy;          /* cleanup.policy contains delete */
-    bool is_memory_durable;         /* durability=memory: acknowledged before the flush */
+    int64_t segment_bytes;        /* segment.bytes */
+    int64_t segment_ms;           /* segment.ms */
+    int64_t retention_bytes;      /* retention.bytes; -1: none */
+    int64_t retention_ms;         /* retention.ms; -1: none */
+    int32_t index_interval_bytes; /* index.interval.bytes */
+    int64_t file_delete_delay_ms; /* file.delete.delay.ms */
+    bool is_delete_policy;        /* cleanup.policy contains delete */
+    bool is_memory_durable;       /* durability=memory: acknowledged before the flush */
 };
 
 struct log_store_options {
     struct loop *loop;
     const char *directory; /* Of the node's data; shared by its shards. Made when missing. */
     uint32_t shard_index;
-    uint64_t journal_bytes; /* 0: the default. */
+    uint64_t journal_bytes;  /* 0: the default. */
     uint64_t free_bytes_min; /* Appends are refused with STATUS_NO_SPACE below it. */
     struct budget *budget;
-    /* A flush failed or our own bytes were wrong: nothing is acknowledged any more; the node stops. */
+    /* A flush failed or our own bytes were wrong: nothing is acknowledged any more; the node stops.
+     */
     void (*on_failed)(void *context, enum status why);
     /* Journal or memory has room again after an append met STATUS_BUSY. */
     void (*on_room)(void *context);
@@ -83,6 +84,9 @@ void log_store_close(struct log_store *self, void (*on_closed)(void *context), v
 MUST_USE enum status log_open(struct log_store *store, const struct log_options *options,
                               struct log **out_log);
 void log_configure(struct log *self, const struct log_config *config);
+/* The user goes: no event comes any more, its reads have been released; the log stays on disk and
+ * may be opened again. */
+void log_forget(struct log *self);
 /* Gone after a crash as well as soon as the journal has it; the log is freed at once. */
 void log_delete(struct log *self);
 
@@ -92,7 +96,8 @@ struct log_append {
     const uint8_t *bytes;
     size_t byte_count;
     int64_t ingested_ms; /* The leader's clock; the log keeps it monotone. */
-    int64_t *ingested_of_batches; /* Follower: one per batch, from the leader. NULL: `ingested_ms`. */
+    int64_t
+        *ingested_of_batches; /* Follower: one per batch, from the leader. NULL: `ingested_ms`. */
 };
 
 /* BUSY: journal or budget is full, on_room follows. NO_SPACE: nothing was appended. */
@@ -107,15 +112,15 @@ uint64_t log_byte_count(const struct log *self); /* Of all segments. */
 struct log_read {
     /* In: */
     int64_t offset;
-    int64_t offset_limit;    /* Batches at or beyond it are not returned (whole batches only). */
-    size_t byte_count_max;   /* Soft: the first batch is returned whole. */
-    bool at_least_one;       /* Else the first batch, too, must fit. */
+    int64_t offset_limit;  /* Batches at or beyond it are not returned (whole batches only). */
+    size_t byte_count_max; /* Soft: the first batch is returned whole. */
+    bool at_least_one;     /* Else the first batch, too, must fit. */
     void (*on_done)(struct log_read *self, enum status status);
     /* Out: whole batches, the first one contains `offset`. Pinned until log_read_release(). */
     struct wire_slice *slices;
     uint32_t slice_count;
     size_t byte_count;
-    int64_t next_offset; /* Behind the last batch returned. */
+    int64_t next_offset;  /* Behind the last batch returned. */
     int64_t *ingested_ms; /* One per batch returned. */
     uint32_t batch_count;
     /* The log's. */
@@ -164,7 +169,8 @@ MUST_USE enum status log_search_time(struct log *self, struct log_time_search *s
 
 /* Leader epochs (KIP-101): kept in `leader-epoch-checkpoint`, cut with truncation and start. */
 void log_assign_leader_epoch(struct log *self, int32_t leader_epoch, int64_t start_offset);
-int32_t log_latest_leader_epoch(const struct log *self); /* -1: none. */
+int32_t log_latest_leader_epoch(const struct log *self);             /* -1: none. */
+int32_t log_leader_epoch_at(const struct log *self, int64_t offset); /* -1: not known. */
 /* OffsetForLeaderEpoch's rule; (-1, -1) when `leader_epoch` is newer than all known. */
 void log_end_of_leader_epoch(const struct log *self, int32_t leader_epoch, int32_t *out_epoch,
                              int64_t *out_end_offset);
@@ -176,7 +182,8 @@ struct log_aborted_txn {
     int64_t last_offset;        /* Of the abort marker. */
     int64_t last_stable_offset; /* When it was written. */
 };
-MUST_USE enum status log_append_aborted_txn(struct log *self, const struct log_aborted_txn *aborted);
+MUST_USE enum status log_append_aborted_txn(struct log *self,
+                                            const struct log_aborted_txn *aborted);
 /* All that overlap [offset, offset_limit); fills at most `count_max`, FULL when there were more. */
 MUST_USE enum status log_list_aborted_txns(struct log *self, int64_t offset, int64_t offset_limit,
                                            struct log_aborted_txn *out_aborted, uint32_t count_max,

@@ -32,6 +32,8 @@ struct partition_options {
     int32_t index;
     int32_t broker_id;
     struct partition_config config;
+    struct list
+        *blocked; /* The map's: partitions whose appends wait for room. Borrowed for life. */
 };
 
 /* What the controller decided about this partition; ids are borrowed for the call. */
@@ -60,6 +62,7 @@ void partition_configure(struct partition *self, const struct partition_config *
 void partition_fail(struct partition *self);
 /* The log has room again: appends that met a full journal are tried again, in order. */
 void partition_retry(struct partition *self);
+struct partition *partition_of_blocked(struct list *link);
 
 /* A write. The struct and the batch stay put until on_done. */
 struct partition_append {
@@ -79,9 +82,9 @@ struct partition_append {
     int32_t current_leader_epoch;
     /* The partition's: */
     struct parked wait;
-    struct list link;
     struct partition *partition;
     int64_t end_offset;
+    bool is_blocked;
 };
 void partition_append(struct partition *self, struct partition_append *append);
 
@@ -150,6 +153,7 @@ struct partition_list_offset {
     struct log_time_search search; /* The partition's. */
     struct partition *partition;
 };
+/* In partition_seek.c, as the next one. */
 void partition_list_offset(struct partition *self, struct partition_list_offset *list);
 
 /* DeleteRecords: `offset` -1 means up to the high watermark. */

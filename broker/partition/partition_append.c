@@ -1,0 +1,197 @@
+/* Writes: leadership, min ISR, sequence and transaction, stamp, log, then the wait that acks asks.
+ */
+#include "broker/partition/partition_state.h"
+
+#include "proto/record/batch.h"
+#include "proto/sys/check.h"
+
+static void finish(struct partition_append *append, enum partition_fault fault)
+{
+    struct partition *self = append->partition;
+    check(!parked_is_waiting(&append->wait));
+    append->fault = fault;
+    append->log_start = log_start(self->log);
+    append->current_leader = self->leader;
+    append->current_leader_epoch = self->leader_epoch;
+    append->on_done(append);
+}
+
+static void wait_on_end(struct parked *wait, enum parked_end end)
+{
+    struct partition_append *append = container_of(wait, struct partition_append, wait);
+    struct partition *self = append->partition;
+    check(self->magic == PARTITION_MAGIC);
+    if (end == PARKED_REACHED) {
+        finish(append, PARTITION_FAULT_NONE);
+    } else if (end == PARKED_DEADLINE) {
+        bool has_min_isr = append->acks != -1 || replica_set_has_min_isr(&self->replicas);
+        finish(append, append->is_blocked ? PARTITION_FAULT_BUSY
+                       : has_min_isr      ? PARTITION_FAULT_TIMEOUT
+                                          : PARTITION_FAULT_FEW_REPLICAS_AFTER);
+    } else {
+        finish(append, self->role == PARTITION_ROLE_FAILED ? PARTITION_FAULT_STORAGE
+                                                           : PARTITION_FAULT_NOT_LEADER);
+    }
+}
+
+/* Safe enough for its acks already, or parked until it is. */
+static void wait_for_acks(struct partition *self, struct partition_append *append)
+{
+    struct parked_line *line = append->acks == 1 ? &self->flushed_line : &self->high_watermark_line;
+    int64_t reached = append->acks == 1 ? log_flushed_end(self->log) : self->high_watermark;
+    if (append->acks == 0 || reached >= append->end_offset) {
+        finish(append, PARTITION_FAULT_NONE);
+        return;
+    }
+    append->is_blocked = false;
+    append->wait.wanted = append->end_offset;
+    append->wait.on_end = wait_on_end;
+    parked_wait(&append->wait, line, self->loop, append->deadline_ns);
+}
+
+static void block(struct partition *self, struct partition_append *append)
+{
+    if (!append->is_blocked) {
+        append->is_blocked = true;
+        append->wait.wanted = self->blocked_turn;
+        append->wait.on_end = wait_on_end;
+        self->blocked_turn += 1;
+    }
+    parked_wait(&append->wait, &self->blocked_line, self->loop, append->deadline_ns);
+    if (list_is_empty(&self->blocked_link)) {
+        list_append(self->blocked, &self->blocked_link);
+    }
+}
+
+static enum partition_fault fault_of(enum producer_verdict verdict)
+{
+    switch (verdict) {
+    case PRODUCER_ACCEPT:
+    case PRODUCER_DUPLICATE:
+        return PARTITION_FAULT_NONE;
+    case PRODUCER_SEQUENCE_GAP:
+        return PARTITION_FAULT_SEQUENCE_GAP;
+    case PRODUCER_STALE_EPOCH:
+        return PARTITION_FAULT_PRODUCER_EPOCH;
+    case PRODUCER_TXN_STATE:
+        return PARTITION_FAULT_TXN_STATE;
+    case PRODUCER_COORDINATOR_FENCED:
+        return PARTITION_FAULT_COORDINATOR_FENCED;
+    }
+    check_unreachable("producer verdict outside its table");
+}
+
+/* True when the batch may be written; else `append` has been answered or waits like its original.
+ */
+static bool passes_sequence(struct partition *self, struct partition_append *append)
+{
+    struct producer_write write;
+    if (!partition_state_write_of(append->batch, append->byte_count, &write)) {
+        return true; /* Not idempotent: nothing to compare. */
+    }
+    struct producer_batch original;
+    enum producer_verdict verdict = producer_state_check(self->producers, &write, &original);
+    if (verdict == PRODUCER_ACCEPT) {
+        return true;
+    }
+    if (verdict == PRODUCER_DUPLICATE) {
+        append->base_offset = original.base_offset;
+        append->end_offset = original.last_offset + 1;
+        append->log_append_time_ms = self->config.is_log_append_time ? original.timestamp_ms : -1;
+        /* The original may be written and not yet safe: its echo must not be answered earlier. */
+        wait_for_acks(self, append);
+        return false;
+    }
+    finish(append, fault_of(verdict));
+    return false;
+}
+
+static void stamp(struct partition *self, struct partition_append *append, int64_t now_ms)
+{
+    append->log_append_time_ms = -1;
+    batch_stamp_offset(append->batch, append->base_offset, self->leader_epoch);
+    if (self->config.is_log_append_time && !append->is_marker) {
+        batch_stamp_append_time(append->batch, now_ms);
+        append->log_append_time_ms = now_ms;
+    }
+}
+
+static void try_append(struct partition *self, struct partition_append *append)
+{
+    if (!passes_sequence(self, append)) {
+        return;
+    }
+    int64_t now_ms = clock_wall_ms(self->loop->clock);
+    int64_t base_offset = log_end(self->log);
+    append->base_offset = base_offset;
+    stamp(self, append, now_ms);
+    struct log_append write = {
+        .bytes = append->batch, .byte_count = append->byte_count, .ingested_ms = now_ms};
+    enum status status = log_append(self->log, &write);
+    if (status == STATUS_BUSY) {
+        append->base_offset = -1;
+        block(self, append);
+        return;
+    }
+    if (status != STATUS_OK) {
+        append->base_offset = -1;
+        finish(append, PARTITION_FAULT_STORAGE);
+        return;
+    }
+    append->end_offset = log_end(self->log);
+    check(append->end_offset > base_offset);
+    if (partition_state_follow(self, append->batch, append->byte_count, false) != STATUS_OK) {
+        /* Without memory for the producer's state a repeat could not be told from a new batch. */
+        partition_fail(self);
+        finish(append, PARTITION_FAULT_STORAGE);
+        return;
+    }
+    (void)replica_set_appended(&self->replicas, append->end_offset, loop_now_ns(self->loop));
+    wait_for_acks(self, append);
+    parked_line_wake(&self->end_line, log_end(self->log));
+}
+
+void partition_append(struct partition *self, struct partition_append *append)
+{
+    check(self->magic == PARTITION_MAGIC);
+    check(append->on_done != NULL);
+    check(append->acks >= -1 && append->acks <= 1);
+    append->partition = self;
+    append->base_offset = -1;
+    append->log_append_time_ms = -1;
+    append->is_blocked = false;
+    append->wait = (struct parked){0};
+
+    enum partition_fault fault = partition_state_fault(self, append->leader_epoch);
+    if (fault == PARTITION_FAULT_NONE && append->acks == -1 &&
+        !replica_set_has_min_isr(&self->replicas)) {
+        fault = PARTITION_FAULT_FEW_REPLICAS;
+    }
+    if (fault != PARTITION_FAULT_NONE) {
+        finish(append, fault);
+        return;
+    }
+    if (!list_is_empty(&self->blocked_line.waits)) {
+        block(self, append); /* Order is kept: behind those that wait for room. */
+        return;
+    }
+    try_append(self, append);
+}
+
+void partition_append_retry(struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    while (!list_is_empty(&self->blocked_line.waits)) {
+        struct parked *first = container_of(self->blocked_line.waits.next, struct parked, link);
+        struct partition_append *append = container_of(first, struct partition_append, wait);
+        int64_t turn = first->wanted;
+        parked_cancel(first);
+        try_append(self, append);
+        bool is_blocked_again =
+            !list_is_empty(&self->blocked_line.waits) &&
+            container_of(self->blocked_line.waits.next, struct parked, link)->wanted == turn;
+        if (is_blocked_again) {
+            return;
+        }
+    }
+}

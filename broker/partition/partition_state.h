@@ -1,0 +1,68 @@
+/* The inside of a partition, for the files of this folder that act on it: partition (life, marks,
+ * waits), partition_append (writes) and partition_read (reads).
+ *
+ * Owner: the partition_map. Loop: the shard's. */
+#pragma once
+
+#include "broker/partition/partition.h"
+#include "broker/partition/producer_state.h"
+#include "broker/partition/txn_span.h"
+
+#define PARTITION_MAGIC 0x9a27f1f0U
+
+enum partition_role {
+    PARTITION_ROLE_NONE, /* Not assigned yet, or without a leader. */
+    PARTITION_ROLE_LEADER,
+    PARTITION_ROLE_FOLLOWER,
+    PARTITION_ROLE_FAILED, /* Storage failed: nothing is served any more. */
+};
+
+struct partition {
+    uint32_t magic;
+    enum partition_role role;
+    struct loop *loop; /* Borrowed for life. */
+    struct log *log;   /* Owned by the store, used by nobody else. */
+    char *topic_name;  /* Owned. */
+    struct wire_uuid topic_id;
+    int32_t index;
+    int32_t broker_id;
+    struct partition_config config;
+
+    int32_t leader; /* -1: none. */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    struct replica_set replicas; /* While leading. */
+    int64_t high_watermark;      /* As known; while leading it is replicas.high_watermark. */
+
+    struct producer_state *producers; /* Owned. */
+    struct txn_span *txns;            /* Owned. */
+
+    /* Parked waits by what they wait for. */
+    struct parked_line flushed_line;        /* acks=1: the leader's own flush. */
+    struct parked_line high_watermark_line; /* acks=all, and readers of uncommitted data. */
+    struct parked_line stable_line;         /* Readers of committed data. */
+    struct parked_line end_line;            /* Followers. */
+
+    /* Appends that met a full journal, in order of arrival (`wanted` is their turn). */
+    struct parked_line blocked_line;
+    int64_t blocked_turn;
+    struct list *blocked; /* The map's list that this partition is in meanwhile. Borrowed. */
+    struct list blocked_link;
+};
+
+/* Tries the appends that met a full journal again (partition_append.c). */
+void partition_append_retry(struct partition *self);
+/* The high watermark moved, or may have: tells the log, the transactions and the waits. */
+void partition_state_advance(struct partition *self);
+/* Follows an appended or replayed batch in the producers' and transactions' state. At replay the
+ * log knows its aborted transactions already. */
+MUST_USE enum status partition_state_follow(struct partition *self, const uint8_t *batch,
+                                            size_t byte_count, bool is_replay);
+/* What a batch's header means for its producer; false when it has none. */
+bool partition_state_write_of(const uint8_t *batch, size_t byte_count,
+                              struct producer_write *out_write);
+/* NONE when this replica leads and `leader_epoch` (-1: any) is the present one. */
+enum partition_fault partition_state_fault(const struct partition *self, int32_t leader_epoch);
+/* How far a reader of this isolation may see. */
+int64_t partition_state_limit(const struct partition *self, enum partition_isolation isolation);
+int64_t partition_state_stable_offset(const struct partition *self);
