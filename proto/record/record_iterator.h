@@ -29,8 +29,9 @@ struct record_iterator {
     int64_t base_offset;
     int64_t base_timestamp_ms;
     int64_t append_time_ms;
-    bool has_append_time;
     int32_t left_count; /* Records to come. */
+    bool has_append_time;
+    bool has_failed;
 };
 
 /* `decompressor` and `output` may be NULL when the batch is known to be uncompressed. The output's
@@ -49,7 +50,8 @@ MUST_USE enum status record_iterator_next(struct record_iterator *self, struct r
 struct record_header {
     struct wire_text key;    /* Never null. */
     struct wire_bytes value; /* May be null. */
-    const uint8_t *next;     /* The iterator's. */
+    const uint8_t *next;     /* The iterator's, as the rest. */
+    const uint8_t *end;
     int32_t left_count;
 };
 

@@ -1,0 +1,160 @@
+#include "proto/record/batch.h"
+
+#include "proto/sys/check.h"
+#include "proto/wire/crc32c.h"
+
+#define LENGTH_MIN (BATCH_HEADER_BYTES - BATCH_FRAME_BYTES)
+#define LENGTH_MAX ((uint32_t)INT32_MAX - BATCH_FRAME_BYTES)
+
+/* What a stamp may change under the checksum lies between here and BATCH_CHECKSUMMED_FROM. */
+#define STAMPED_END 57U
+#define STAMPED_BYTES (STAMPED_END - BATCH_CHECKSUMMED_FROM)
+
+enum status batch_measure(const void *bytes, size_t byte_count, uint32_t *out_byte_count)
+{
+    const uint8_t *frame = bytes;
+    if (byte_count < BATCH_FRAME_BYTES) {
+        return STATUS_NOT_FOUND;
+    }
+    /* Compared without sign, a negative length is too long. */
+    uint32_t length = batch_load32(frame + 8);
+    if (length < LENGTH_MIN || length > LENGTH_MAX) {
+        return STATUS_MALFORMED;
+    }
+    if (byte_count < BATCH_PEEK_BYTES) {
+        return STATUS_NOT_FOUND;
+    }
+    if (frame[16] != BATCH_MAGIC) {
+        return STATUS_UNSUPPORTED;
+    }
+    *out_byte_count = length + BATCH_FRAME_BYTES;
+    return STATUS_OK;
+}
+
+enum status batch_view_init(struct batch_view *self, const void *bytes, size_t byte_count)
+{
+    uint32_t batch_bytes = 0;
+    TRY(batch_measure(bytes, byte_count, &batch_bytes));
+    if (batch_bytes > byte_count) {
+        return STATUS_NOT_FOUND;
+    }
+    *self = (struct batch_view){.bytes = bytes, .byte_count = batch_bytes};
+    return STATUS_OK;
+}
+
+bool batch_has_right_checksum(const struct batch_view *self)
+{
+    check(self->byte_count >= BATCH_HEADER_BYTES);
+
+    return crc32c(0, self->bytes + BATCH_CHECKSUMMED_FROM,
+                  self->byte_count - BATCH_CHECKSUMMED_FROM) == batch_crc(self);
+}
+
+static void store16(uint8_t *place, uint16_t value)
+{
+    uint16_t raw = __builtin_bswap16(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
+static void store32(uint8_t *place, uint32_t value)
+{
+    uint32_t raw = __builtin_bswap32(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
+static void store64(uint8_t *place, uint64_t value)
+{
+    uint64_t raw = __builtin_bswap64(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
+/* Product of two polynomials modulo CRC-32C's, the highest power in the lowest bit. */
+static uint32_t crc_multiply(uint32_t left, uint32_t right)
+{
+    uint32_t product = 0;
+    for (uint32_t bit = 1U << 31; bit != 0; bit >>= 1) {
+        product ^= (left & bit) != 0 ? right : 0;
+        right = (right >> 1) ^ ((right & 1) != 0 ? 0x82f63b78U : 0);
+    }
+    return product;
+}
+
+/* x^(8 * 2^i): what 2^i bytes of zeros behind a message do to its remainder. */
+static const uint32_t crc_shifts[32] = {
+    0x00800000U, 0x00008000U, 0x82f63b78U, 0x6ea2d55cU, 0x18b8ea18U, 0x510ac59aU, 0xb82be955U,
+    0xb8fdb1e7U, 0x88e56f72U, 0x74c360a4U, 0xe4172b16U, 0x0d65762aU, 0x35d73a62U, 0x28461564U,
+    0xbf455269U, 0xe2ea32dcU, 0xfe7740e6U, 0xf946610bU, 0x3c204f8fU, 0x538586e3U, 0x59726915U,
+    0x734d5309U, 0xbc1ac763U, 0x7d0722ccU, 0xd289cabeU, 0xe94ca9bcU, 0x05b74f3fU, 0xa51e1f42U,
+    0x40000000U, 0x20000000U, 0x08000000U, 0x00800000U,
+};
+
+/* Puts the checksum right after the stamped bytes changed from `before` to what they are now. A CRC
+ * is linear: the new one differs from the old by the remainder of the difference, which is zero but
+ * for these few bytes. A checksum that was wrong before stays wrong, so damage is never blessed. */
+static void patch_checksum(uint8_t *batch, const uint8_t before[STAMPED_BYTES])
+{
+    uint8_t difference[STAMPED_BYTES];
+    for (size_t i = 0; i < STAMPED_BYTES; i++) {
+        difference[i] = before[i] ^ batch[BATCH_CHECKSUMMED_FROM + i];
+    }
+    uint32_t byte_count = batch_load32(batch + 8) + BATCH_FRAME_BYTES;
+    check(byte_count >= BATCH_HEADER_BYTES);
+
+    /* Complemented on both sides, since the finished value starts and ends with a complement. */
+    uint32_t remainder = ~crc32c(UINT32_MAX, difference, sizeof difference);
+    uint32_t zero_bytes = byte_count - STAMPED_END;
+    for (uint32_t i = 0; zero_bytes != 0; i++, zero_bytes >>= 1) {
+        if ((zero_bytes & 1) != 0) {
+            remainder = crc_multiply(remainder, crc_shifts[i]);
+        }
+    }
+    store32(batch + 17, batch_load32(batch + 17) ^ remainder);
+}
+
+void batch_stamp_offset(uint8_t *batch, int64_t base_offset, int32_t leader_epoch)
+{
+    check(base_offset >= 0);
+
+    store64(batch, (uint64_t)base_offset);
+    store32(batch + 12, (uint32_t)leader_epoch);
+}
+
+static void stamp_time(uint8_t *batch, uint16_t time_flag, int64_t max_timestamp_ms)
+{
+    uint16_t attributes = batch_load16(batch + 21);
+    uint16_t wanted = (uint16_t)((attributes & ~BATCH_LOG_APPEND_TIME) | time_flag);
+    if (attributes == wanted && batch_load64(batch + 35) == (uint64_t)max_timestamp_ms) {
+        return;
+    }
+
+    uint8_t before[STAMPED_BYTES];
+    memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
+    store16(batch + 21, wanted);
+    store64(batch + 35, (uint64_t)max_timestamp_ms);
+    patch_checksum(batch, before);
+}
+
+void batch_stamp_append_time(uint8_t *batch, int64_t append_time_ms)
+{
+    check(append_time_ms >= 0);
+
+    stamp_time(batch, BATCH_LOG_APPEND_TIME, append_time_ms);
+}
+
+void batch_stamp_create_time(uint8_t *batch, int64_t max_timestamp_ms)
+{
+    stamp_time(batch, 0, max_timestamp_ms);
+}
+
+void batch_stamp_producer(uint8_t *batch, int64_t producer_id, int16_t producer_epoch,
+                          int32_t base_sequence)
+{
+    check(producer_id >= -1);
+
+    uint8_t before[STAMPED_BYTES];
+    memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
+    store64(batch + 43, (uint64_t)producer_id);
+    store16(batch + 51, (uint16_t)producer_epoch);
+    store32(batch + 53, (uint32_t)base_sequence);
+    patch_checksum(batch, before);
+}
