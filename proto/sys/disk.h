@@ -41,7 +41,13 @@ struct disk_buffer {
     size_t byte_count;
 };
 
-enum disk_request_kind { DISK_READ, DISK_WRITE, DISK_WRITE_DURABLE, DISK_SYNC };
+enum disk_request_kind {
+    DISK_READ,
+    DISK_WRITE,
+    DISK_WRITE_DURABLE,
+    DISK_SYNC,
+    DISK_CALL, /* Runs `call` in its turn; file, position and buffers are not looked at. */
+};
 
 /* Embedded by its user, which fills the upper half; must stay put until `on_done` ran. */
 struct disk_request {
@@ -51,6 +57,10 @@ struct disk_request {
     struct disk_buffer *buffers; /* Borrowed until done. */
     uint32_t buffer_count;
     void (*on_done)(struct disk_request *self); /* On the lane's loop. */
+    /* DISK_CALL only: off the loop, for runs of synchronous calls of the disk (removals, renames,
+     * small files) that would stop it. What it touches is the request's alone until on_done. The
+     * answer becomes `status`. */
+    enum status (*call)(struct disk_request *self);
 
     enum status status;    /* Valid in on_done. A short write is an error. */
     size_t byte_count;     /* Bytes read; less than asked only at the end of the file. */
