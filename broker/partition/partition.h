@@ -138,8 +138,12 @@ void partition_read_release(struct partition_read *read);
 void partition_watch(struct partition *self, enum partition_isolation isolation,
                      struct parked *wait);
 
-/* ListOffsets. `timestamp` as on the wire: -1 latest, -2 earliest, -3 greatest time, else a time.
- */
+/* ListOffsets: a time, or one of the wire's names for an offset (LOG_TIME_MAX, -3, is one too). */
+#define PARTITION_SEEK_LATEST (-1)
+#define PARTITION_SEEK_EARLIEST (-2)
+#define PARTITION_SEEK_EARLIEST_LOCAL (-4)
+#define PARTITION_SEEK_LATEST_TIERED (-5)
+#define PARTITION_SEEK_EARLIEST_PENDING_UPLOAD (-6)
 struct partition_list_offset {
     int64_t timestamp_ms;
     enum partition_isolation isolation;
@@ -154,6 +158,7 @@ struct partition_list_offset {
     struct partition *partition;
 };
 /* In partition_seek.c, as the next one. */
+/* In partition_seek.c, as partition_move_start(). */
 void partition_list_offset(struct partition *self, struct partition_list_offset *list);
 
 /* DeleteRecords: `offset` -1 means up to the high watermark. */
