@@ -16,6 +16,10 @@ enum status batch_measure(const void *bytes, size_t byte_count, uint32_t *out_by
     if (byte_count < BATCH_FRAME_BYTES) {
         return STATUS_NOT_FOUND;
     }
+    /* Before the length, since older formats had shorter entries. */
+    if (byte_count >= BATCH_PEEK_BYTES && frame[16] != BATCH_MAGIC) {
+        return STATUS_UNSUPPORTED;
+    }
     /* Compared without sign, a negative length is too long. */
     uint32_t length = batch_load32(frame + 8);
     if (length < LENGTH_MIN || length > LENGTH_MAX) {
@@ -23,9 +27,6 @@ enum status batch_measure(const void *bytes, size_t byte_count, uint32_t *out_by
     }
     if (byte_count < BATCH_PEEK_BYTES) {
         return STATUS_NOT_FOUND;
-    }
-    if (frame[16] != BATCH_MAGIC) {
-        return STATUS_UNSUPPORTED;
     }
     *out_byte_count = length + BATCH_FRAME_BYTES;
     return STATUS_OK;
@@ -48,24 +49,6 @@ bool batch_has_right_checksum(const struct batch_view *self)
 
     return crc32c(0, self->bytes + BATCH_CHECKSUMMED_FROM,
                   self->byte_count - BATCH_CHECKSUMMED_FROM) == batch_crc(self);
-}
-
-static void store16(uint8_t *place, uint16_t value)
-{
-    uint16_t raw = __builtin_bswap16(value);
-    memcpy(place, &raw, sizeof raw);
-}
-
-static void store32(uint8_t *place, uint32_t value)
-{
-    uint32_t raw = __builtin_bswap32(value);
-    memcpy(place, &raw, sizeof raw);
-}
-
-static void store64(uint8_t *place, uint64_t value)
-{
-    uint64_t raw = __builtin_bswap64(value);
-    memcpy(place, &raw, sizeof raw);
 }
 
 /* Product of two polynomials modulo CRC-32C's, the highest power in the lowest bit. */
@@ -108,15 +91,15 @@ static void patch_checksum(uint8_t *batch, const uint8_t before[STAMPED_BYTES])
             remainder = crc_multiply(remainder, crc_shifts[i]);
         }
     }
-    store32(batch + 17, batch_load32(batch + 17) ^ remainder);
+    batch_store32(batch + 17, batch_load32(batch + 17) ^ remainder);
 }
 
 void batch_stamp_offset(uint8_t *batch, int64_t base_offset, int32_t leader_epoch)
 {
     check(base_offset >= 0);
 
-    store64(batch, (uint64_t)base_offset);
-    store32(batch + 12, (uint32_t)leader_epoch);
+    batch_store64(batch, (uint64_t)base_offset);
+    batch_store32(batch + 12, (uint32_t)leader_epoch);
 }
 
 static void stamp_time(uint8_t *batch, uint16_t time_flag, int64_t max_timestamp_ms)
@@ -129,8 +112,8 @@ static void stamp_time(uint8_t *batch, uint16_t time_flag, int64_t max_timestamp
 
     uint8_t before[STAMPED_BYTES];
     memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
-    store16(batch + 21, wanted);
-    store64(batch + 35, (uint64_t)max_timestamp_ms);
+    batch_store16(batch + 21, wanted);
+    batch_store64(batch + 35, (uint64_t)max_timestamp_ms);
     patch_checksum(batch, before);
 }
 
@@ -153,8 +136,8 @@ void batch_stamp_producer(uint8_t *batch, int64_t producer_id, int16_t producer_
 
     uint8_t before[STAMPED_BYTES];
     memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
-    store64(batch + 43, (uint64_t)producer_id);
-    store16(batch + 51, (uint16_t)producer_epoch);
-    store32(batch + 53, (uint32_t)base_sequence);
+    batch_store64(batch + 43, (uint64_t)producer_id);
+    batch_store16(batch + 51, (uint16_t)producer_epoch);
+    batch_store32(batch + 53, (uint32_t)base_sequence);
     patch_checksum(batch, before);
 }

@@ -98,6 +98,24 @@ static inline uint64_t batch_load64(const uint8_t *place)
     return __builtin_bswap64(raw);
 }
 
+static inline void batch_store16(uint8_t *place, uint16_t value)
+{
+    uint16_t raw = __builtin_bswap16(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
+static inline void batch_store32(uint8_t *place, uint32_t value)
+{
+    uint32_t raw = __builtin_bswap32(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
+static inline void batch_store64(uint8_t *place, uint64_t value)
+{
+    uint64_t raw = __builtin_bswap64(value);
+    memcpy(place, &raw, sizeof raw);
+}
+
 static inline int64_t batch_base_offset(const struct batch_view *self)
 {
     return (int64_t)batch_load64(self->bytes);

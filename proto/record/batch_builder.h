@@ -26,7 +26,7 @@ struct batch_builder_record {
 
 struct batch_builder {
     struct budget *budget; /* Borrowed for life; NULL: memory is not counted. */
-    uint8_t *bytes;        /* Owned. */
+    uint8_t *bytes;        /* Owned, unless borrowed. */
     size_t byte_count;     /* Header included. */
     size_t capacity_bytes;
     size_t byte_count_max;
@@ -34,10 +34,13 @@ struct batch_builder {
     int64_t max_timestamp_ms;
     int32_t record_count;
     bool is_finished;
+    bool is_borrowed;
 };
 
 /* Allocates nothing yet. */
 void batch_builder_init(struct batch_builder *self, struct budget *budget, size_t byte_count_max);
+/* Builds in the caller's memory, which holds the batch afterwards. */
+void batch_builder_init_over(struct batch_builder *self, void *bytes, size_t byte_count);
 /* Accepts a zeroed one. */
 void batch_builder_done(struct batch_builder *self);
 /* Empty again; keeps its memory. */

@@ -37,7 +37,8 @@ static const uint8_t xerial_magic[8] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
 
 void decompressor_init(struct decompressor *self, struct budget *budget)
 {
-    *self = (struct decompressor){.budget = budget, .is_at_end = true};
+    *self = (struct decompressor){
+        .budget = budget, .is_at_end = true, .window_bytes = DECOMPRESSOR_WINDOW_BYTES};
 }
 
 static bool budget_taken(struct budget *budget, size_t byte_count)
@@ -75,6 +76,10 @@ void decompressor_done(struct decompressor *self)
 {
     zstd_release_window(self);
     block_free(self);
+    if (self->window != NULL) {
+        free(self->window);
+        budget_given(self->budget, self->window_bytes);
+    }
     if (self->gzip != NULL) {
         inflateEnd(self->gzip);
         free(self->gzip);
@@ -468,6 +473,22 @@ enum status decompressor_read(struct decompressor *self, uint8_t *out_bytes, siz
     }
     self->produced_bytes += made;
     *out_byte_count = made;
+    return STATUS_OK;
+}
+
+enum status decompressor_reserve_window(struct decompressor *self)
+{
+    if (self->window != NULL) {
+        return STATUS_OK;
+    }
+    if (!budget_taken(self->budget, self->window_bytes)) {
+        return STATUS_BUSY;
+    }
+    self->window = malloc(self->window_bytes);
+    if (self->window == NULL) {
+        budget_given(self->budget, self->window_bytes);
+        return STATUS_NO_MEMORY;
+    }
     return STATUS_OK;
 }
 

@@ -17,6 +17,9 @@
 
 #include <stddef.h>
 
+/* Holds two of the largest blocks that lz4 writers use, or snappy's four. */
+#define DECOMPRESSOR_WINDOW_BYTES ((size_t)128 << 10)
+
 struct decompressor {
     struct budget *budget; /* Borrowed for life; NULL: memory is not counted. */
     enum compression_codec codec;
@@ -33,6 +36,8 @@ struct decompressor {
     size_t zstd_window_bytes; /* Taken from the budget for the present stream. */
     uint8_t *block;           /* Owned. A snappy block that did not fit its reader's room. */
     size_t block_bytes_max;
+    uint8_t *window;     /* Owned. For a reader without memory of its own. */
+    size_t window_bytes; /* DECOMPRESSOR_WINDOW_BYTES; may be changed before it is reserved. */
     const uint8_t *block_next;
     const uint8_t *block_end;
 };
@@ -49,6 +54,8 @@ MUST_USE enum status decompressor_start(struct decompressor *self, enum compress
  * cut short; FULL: beyond `byte_count_max`; BUSY: the budget refuses. */
 MUST_USE enum status decompressor_read(struct decompressor *self, uint8_t *out_bytes, size_t room,
                                        size_t *out_byte_count);
+/* Makes `window` if there is none yet. BUSY: the budget refuses; NO_MEMORY. */
+MUST_USE enum status decompressor_reserve_window(struct decompressor *self);
 /* Input behind the stream's end, which Kafka's reader ignores (gzip and lz4 only). */
 size_t decompressor_left(const struct decompressor *self);
 
