@@ -33,7 +33,7 @@
 
 #define INGEST_INDEX_UNKNOWN INT64_C(-1)
 #define INGEST_INDEX_BYTES_MAX (64U << 20)
-#define INGEST_INDEX_BLOCK_ENTRIES 512U
+#define INGEST_INDEX_BLOCK_ENTRIES 128U
 #define INGEST_INDEX_BLOCK_HEADER_BYTES 28U
 
 struct ingest_index_block {
@@ -68,6 +68,8 @@ void ingest_index_done(struct ingest_index *self);
 MUST_USE enum status ingest_index_load(struct ingest_index *self, const uint8_t *bytes,
                                        size_t byte_count);
 
+/* An append may still succeed. False: roll. */
+bool ingest_index_has_room(const struct ingest_index *self);
 /* The batch that begins at `batch_offset` (above all before it) was taken in at `ingested_ms`.
  * FULL: roll the segment; nothing was added. */
 MUST_USE enum status ingest_index_append(struct ingest_index *self, int64_t batch_offset,

@@ -62,8 +62,10 @@ bool log_name_is_topic(const char *name, size_t byte_count);
 MUST_USE bool log_name_parse_directory(const char *name, struct log_name_directory *out_directory);
 MUST_USE bool log_name_parse_file(const char *name, struct log_name_parts *out_parts);
 
-/* `out_name` has room for LOG_NAME_BYTES_MAX + 1. */
-void log_name_of_directory(const char *topic_name, int32_t partition, char *out_name);
+/* `out_name` has room for LOG_NAME_BYTES_MAX + 1. INVALID: the longest topics leave five digits to
+ * the partition, as in Kafka. */
+MUST_USE enum status log_name_of_directory(const char *topic_name, int32_t partition,
+                                           char *out_name);
 /* `unique` keeps two lives of one name apart. */
 void log_name_of_deleted_directory(const char *topic_name, int32_t partition,
                                    const struct wire_uuid *unique, char *out_name);

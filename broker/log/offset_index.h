@@ -22,8 +22,9 @@
 #include <stdint.h>
 
 #define OFFSET_INDEX_ENTRY_BYTES 8U
-#define OFFSET_INDEX_ENTRIES_MAX ((10U << 20) / OFFSET_INDEX_ENTRY_BYTES) /* segment.index.bytes   \
-                                                                           */
+#define OFFSET_INDEX_ENTRIES_MAX                                                                   \
+    ((10U << 20) / OFFSET_INDEX_ENTRY_BYTES) /* segment.index.bytes                                \
+                                              */
 
 struct offset_index_entry {
     uint32_t relative_offset; /* At most INT32_MAX, as is `position`. */
