@@ -1,5 +1,6 @@
 #include "broker/metadata/topic_config.h"
 
+#include "broker/metadata/broker_config_keys.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -126,13 +127,6 @@ static const char *insync_min_default(const struct image_topic *topic)
     return topic->partition_count > 0 && topic->partitions[0].replica_count >= 3 ? "2" : "1";
 }
 
-/* Leaders and controller must agree on these, whatever stands in the file of either. */
-static bool is_cluster_wide(const struct config_key *key)
-{
-    return strcmp(key->name, INSYNC_MIN) == 0 || strcmp(key->name, "durability") == 0 ||
-           strcmp(key->name, "unclean.leader.election.enable") == 0;
-}
-
 struct config_key_value topic_config_inherited(const struct config_key_view *view,
                                                const struct image_topic *topic,
                                                const struct config_key *key)
@@ -140,7 +134,8 @@ struct config_key_value topic_config_inherited(const struct config_key_view *vie
     struct config_key_value value;
     struct config_key_view shared = {.image = view->image, .broker_id = -1};
     if (key->synonym != NULL &&
-        config_key_broker_value(is_cluster_wide(key) ? &shared : view, key->synonym, &value)) {
+        config_key_broker_value(broker_config_keys_is_shared(key->synonym) ? &shared : view,
+                                key->synonym, &value)) {
         return value;
     }
     if (strcmp(key->name, INSYNC_MIN) == 0) {
