@@ -208,7 +208,7 @@ static inline int32_t batch_base_sequence(const struct batch_view *self)
 static inline int32_t batch_last_sequence(const struct batch_view *self)
 {
     int32_t base_sequence = batch_base_sequence(self);
-    if (base_sequence < 0) {
+    if (base_sequence == -1) {
         return -1;
     }
     uint32_t delta = (uint32_t)batch_last_offset_delta(self);

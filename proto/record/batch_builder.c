@@ -42,6 +42,8 @@ void batch_builder_reset(struct batch_builder *self)
 {
     self->byte_count = BATCH_HEADER_BYTES;
     self->record_count = 0;
+    self->next_offset_delta = 0;
+    self->has_base_timestamp = false;
     self->is_finished = false;
 }
 
@@ -162,28 +164,44 @@ static uint8_t *put_record(uint8_t *place, const struct batch_builder_record *re
 enum status batch_builder_append(struct batch_builder *self,
                                  const struct batch_builder_record *record)
 {
+    return batch_builder_append_at(self, record, self->next_offset_delta);
+}
+
+enum status batch_builder_append_at(struct batch_builder *self,
+                                    const struct batch_builder_record *record, int32_t offset_delta)
+{
     check(!self->is_finished);
     check(record->header_count >= 0);
+    check(self->record_count == 0 || offset_delta >= self->next_offset_delta);
 
-    bool is_first = self->record_count == 0;
-    int64_t base_ms = is_first ? record->timestamp_ms : self->base_timestamp_ms;
+    int64_t base_ms = self->has_base_timestamp ? self->base_timestamp_ms : record->timestamp_ms;
     int64_t timestamp_delta = (int64_t)((uint64_t)record->timestamp_ms - (uint64_t)base_ms);
-    size_t body_count = body_bytes(record, timestamp_delta, self->record_count);
-    if (body_count > INT32_MAX || self->record_count == INT32_MAX) {
-        return STATUS_FULL;
+    size_t body_count = body_bytes(record, timestamp_delta, offset_delta);
+    if (body_count > INT32_MAX || self->next_offset_delta < 0) {
+        return STATUS_FULL; /* The latter after the greatest delta there is. */
     }
     size_t record_bytes = varint_bytes((int64_t)body_count) + body_count;
     TRY(reserve(self, self->byte_count + record_bytes));
 
     uint8_t *place = put_varint(self->bytes + self->byte_count, (int64_t)body_count);
-    place = put_record(place, record, timestamp_delta, self->record_count);
+    place = put_record(place, record, timestamp_delta, offset_delta);
     self->byte_count += record_bytes;
     check(place == self->bytes + self->byte_count);
-    self->record_count += 1;
-    self->base_timestamp_ms = base_ms;
-    bool is_greatest = is_first || record->timestamp_ms > self->max_timestamp_ms;
+    bool is_greatest = self->record_count == 0 || record->timestamp_ms > self->max_timestamp_ms;
     self->max_timestamp_ms = is_greatest ? record->timestamp_ms : self->max_timestamp_ms;
+    self->base_timestamp_ms = base_ms;
+    self->has_base_timestamp = true;
+    self->record_count += 1;
+    self->next_offset_delta = offset_delta == INT32_MAX ? -1 : offset_delta + 1;
     return STATUS_OK;
+}
+
+void batch_builder_set_base_timestamp(struct batch_builder *self, int64_t base_timestamp_ms)
+{
+    check(self->record_count == 0);
+
+    self->base_timestamp_ms = base_timestamp_ms;
+    self->has_base_timestamp = true;
 }
 
 static void put_header(struct batch_builder *self, const struct batch_builder_finish *options,
@@ -192,15 +210,26 @@ static void put_header(struct batch_builder *self, const struct batch_builder_fi
     uint16_t attributes = (uint16_t)codec;
     attributes |= options->is_transactional ? BATCH_TRANSACTIONAL : 0;
     attributes |= options->is_control ? BATCH_CONTROL : 0;
+    int32_t last_offset_delta = self->next_offset_delta - 1;
+    int64_t max_timestamp_ms = self->max_timestamp_ms;
+    if (self->next_offset_delta < 0) {
+        last_offset_delta = INT32_MAX;
+    }
+    if (options->keep != NULL) {
+        check(options->keep->last_offset_delta >= last_offset_delta);
+        last_offset_delta = options->keep->last_offset_delta;
+        max_timestamp_ms = options->keep->max_timestamp_ms;
+        attributes |= options->keep->has_delete_horizon ? BATCH_DELETE_HORIZON : 0;
+    }
     uint8_t *header = self->bytes;
     batch_store64(header, (uint64_t)options->base_offset);
     batch_store32(header + 8, (uint32_t)(self->byte_count - BATCH_FRAME_BYTES));
     batch_store32(header + 12, (uint32_t)options->leader_epoch);
     header[16] = BATCH_MAGIC;
     batch_store16(header + 21, attributes);
-    batch_store32(header + 23, (uint32_t)(self->record_count - 1));
+    batch_store32(header + 23, (uint32_t)last_offset_delta);
     batch_store64(header + 27, (uint64_t)self->base_timestamp_ms);
-    batch_store64(header + 35, (uint64_t)self->max_timestamp_ms);
+    batch_store64(header + 35, (uint64_t)max_timestamp_ms);
     batch_store64(header + 43, (uint64_t)options->producer_id);
     batch_store16(header + 51, (uint16_t)options->producer_epoch);
     batch_store32(header + 53, (uint32_t)options->base_sequence);
@@ -231,11 +260,12 @@ enum status batch_builder_finish(struct batch_builder *self,
                                  struct compressor *compressor, struct batch_view *out_batch)
 {
     check(!self->is_finished);
-    check(self->record_count > 0);
+    check(self->record_count > 0 || (options->keep != NULL && self->has_base_timestamp));
     check(compression_is_known(options->codec));
 
     enum compression_codec codec = COMPRESSION_NONE;
-    if (options->codec != COMPRESSION_NONE) {
+    TRY(reserve(self, self->byte_count)); /* A batch without records has no memory yet. */
+    if (options->codec != COMPRESSION_NONE && self->record_count > 0) {
         TRY(compress(self, options, compressor, &codec));
     }
     put_header(self, options, codec);

@@ -33,6 +33,8 @@ struct batch_builder {
     int64_t base_timestamp_ms;
     int64_t max_timestamp_ms;
     int32_t record_count;
+    int32_t next_offset_delta;
+    bool has_base_timestamp;
     bool is_finished;
     bool is_borrowed;
 };
@@ -50,8 +52,17 @@ void batch_builder_reset(struct batch_builder *self);
  * BUSY: the budget refuses; NO_MEMORY. Nothing was added then. */
 MUST_USE enum status batch_builder_append(struct batch_builder *self,
                                           const struct batch_builder_record *record);
+/* For a writer that keeps another batch's gaps, as compaction does: record offsets need not follow
+ * each other, but must ascend, and the base timestamp may be any, set while the builder is empty.
+ */
+MUST_USE enum status batch_builder_append_at(struct batch_builder *self,
+                                             const struct batch_builder_record *record,
+                                             int32_t offset_delta);
+void batch_builder_set_base_timestamp(struct batch_builder *self, int64_t base_timestamp_ms);
 /* Bytes that `record` would take at most. */
 size_t batch_builder_record_bytes_max(const struct batch_builder_record *record);
+
+struct batch_builder_keep;
 
 struct batch_builder_finish {
     enum compression_codec codec;
@@ -63,6 +74,14 @@ struct batch_builder_finish {
     int32_t base_sequence;
     bool is_transactional;
     bool is_control;
+    const struct batch_builder_keep *keep; /* NULL: offsets and times are those of the records. */
+};
+
+/* What a thinned out batch keeps, even when no record is left. */
+struct batch_builder_keep {
+    int32_t last_offset_delta; /* Not below the last record's. */
+    int64_t max_timestamp_ms;
+    bool has_delete_horizon; /* Which is the base timestamp. */
 };
 /* -1 wherever that means none. */
 #define BATCH_BUILDER_FINISH_PLAIN                                                                 \
@@ -72,8 +91,9 @@ struct batch_builder_finish {
                                    .producer_epoch = -1,                                           \
                                    .base_sequence = -1})
 
-/* At least one record must be there. `compressor` may be NULL for codec none. Records that do not
- * become smaller are sent uncompressed. The batch lives in the builder until it is reset. */
+/* At least one record must be there, unless options keep something. `compressor` may be NULL for
+ * codec none. Records that do not become smaller are sent uncompressed. The batch lives in the
+ * builder until it is reset. */
 MUST_USE enum status batch_builder_finish(struct batch_builder *self,
                                           const struct batch_builder_finish *options,
                                           struct compressor *compressor,

@@ -61,7 +61,7 @@ bool batch_check_timestamp(const struct batch_rules *rules, int64_t timestamp_ms
            timestamp_ms <= rules->timestamp_ms_max;
 }
 
-/* One whole batch and nothing else. */
+/* A whole batch of an allowed size. */
 static enum batch_fault fault_of_set(const void *bytes, size_t byte_count,
                                      const struct batch_rules *rules, struct batch_view *out_batch)
 {
@@ -77,14 +77,18 @@ static enum batch_fault fault_of_set(const void *bytes, size_t byte_count,
     if (out_batch->byte_count > rules->byte_count_max) {
         return BATCH_FAULT_TOO_LARGE;
     }
-    size_t left = byte_count - out_batch->byte_count;
-    uint32_t second_bytes = 0;
-    if (left > 0) {
-        bool is_batch = batch_measure(out_batch->bytes + out_batch->byte_count, left,
-                                      &second_bytes) == STATUS_OK;
-        return is_batch ? BATCH_FAULT_SEVERAL_BATCHES : BATCH_FAULT_BYTES_AFTER_BATCH;
-    }
     return BATCH_FAULT_NONE;
+}
+
+/* Judged after the checksum, since a wrong length leaves bytes over, too. */
+static enum batch_fault fault_of_rest(const uint8_t *rest, size_t byte_count)
+{
+    uint32_t second_bytes = 0;
+    if (byte_count == 0) {
+        return BATCH_FAULT_NONE;
+    }
+    bool is_batch = batch_measure(rest, byte_count, &second_bytes) == STATUS_OK;
+    return is_batch ? BATCH_FAULT_SEVERAL_BATCHES : BATCH_FAULT_BYTES_AFTER_BATCH;
 }
 
 static enum batch_fault fault_of_producer(const struct batch_view *batch,
@@ -152,7 +156,8 @@ enum status batch_check_produce(const void *bytes, size_t byte_count,
         return batch_fault_status(fault);
     }
     TRY(batch_check_header(&batch, out_verdict));
-    out_verdict->fault = fault_of_claims(&batch, rules);
+    fault = fault_of_rest(batch.bytes + batch.byte_count, byte_count - batch.byte_count);
+    out_verdict->fault = fault == BATCH_FAULT_NONE ? fault_of_claims(&batch, rules) : fault;
     if (out_verdict->fault != BATCH_FAULT_NONE) {
         return batch_fault_status(out_verdict->fault);
     }
