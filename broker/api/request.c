@@ -24,8 +24,9 @@ static struct request *take_free(struct api_shard *shard)
     return self;
 }
 
-static void give_back(struct request *self)
+void request_done(struct request *self)
 {
+    check(self->magic == REQUEST_MAGIC);
     struct api_shard *shard = self->shard;
     frame_unref(self->frame);
     self->magic = 0;
@@ -79,14 +80,28 @@ void request_begin_answer(struct request *self)
                                  self->correlation_id);
 }
 
+static void end(struct request *self)
+{
+    if (self->on_sent != NULL) {
+        self->on_sent(self);
+    } else {
+        request_done(self);
+    }
+}
+
+uint8_t *request_bytes_at(struct request *self, const void *bytes)
+{
+    check(self->magic == REQUEST_MAGIC);
+    const uint8_t *place = bytes;
+    check(place >= self->frame->bytes && place < self->frame->bytes + self->frame->byte_count);
+    return self->frame->bytes + (place - self->frame->bytes);
+}
+
 static void send_on_sent(struct answer *answer)
 {
     struct request *self = container_of(answer, struct request, answer);
     check(self->magic == REQUEST_MAGIC);
-    if (self->on_sent != NULL) {
-        self->on_sent(self);
-    }
-    give_back(self);
+    end(self);
 }
 
 void request_send(struct request *self)
@@ -95,8 +110,8 @@ void request_send(struct request *self)
     enum status status = wire_writer_status(&self->writer);
     if (status != STATUS_OK) {
         trace_line(self->shard->loop->trace, TRACE_ERROR, "api", "answer_not_encodable",
-                   "api_key=%d api_version=%d reason=\"%s\" action=close",
-                   self->context.api_key, self->context.api_version, status_text(status));
+                   "api_key=%d api_version=%d reason=\"%s\" action=close", self->context.api_key,
+                   self->context.api_version, status_text(status));
         request_close(self, "its answer cannot be encoded");
         return;
     }
@@ -110,10 +125,7 @@ void request_drop(struct request *self)
 {
     check(self->magic == REQUEST_MAGIC);
     connection_forget(self->ticket);
-    if (self->on_sent != NULL) {
-        self->on_sent(self);
-    }
-    give_back(self);
+    end(self);
 }
 
 void request_close(struct request *self, const char *why)

@@ -29,8 +29,9 @@ struct request {
     struct wire_reader body;
     struct arena arena;
     struct wire_writer writer;
-    /* The handler's: state in the arena, and what to do when the answer has left or never will. */
-    void *state;
+    void *state; /* The handler's, in the arena. */
+    /* When the answer has left or never will: gives back what the answer referred to, and ends, now
+     * or later, with request_done(). NULL: nothing was referred to. */
     void (*on_sent)(struct request *self);
     struct answer answer;
     struct list link; /* The shard's free list. */
@@ -48,6 +49,10 @@ void request_send(struct request *self);
 void request_drop(struct request *self);
 /* The peer broke the format: drops the request and closes its connection with `why`. */
 void request_close(struct request *self, const char *why);
+/* The end of on_sent: the request and its frame are gone. */
+void request_done(struct request *self);
+/* The same bytes of the request's own frame, writable: a batch is stamped where it was received. */
+uint8_t *request_bytes_at(struct request *self, const void *bytes);
 /* Decoding is done: true when the body was whole and nothing followed it, else the request is
  * closed and gone. */
 bool request_body_is_whole(struct request *self, enum status decoded);
