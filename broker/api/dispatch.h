@@ -8,12 +8,15 @@
 #pragma once
 
 #include "broker/api/request.h"
-#include "broker/controller/controller.h"
+#include "broker/metadata/config_key.h"
 #include "broker/partition/partition_map.h"
+#include "proto/record/decompressor.h"
 
 #define API_SHARDS_MAX 64U
 
 struct api_node;
+struct controller;
+struct producer_id_pool;
 
 /* What handlers of one shard work with. */
 struct api_shard {
@@ -28,9 +31,10 @@ struct api_shard {
 struct api_node {
     int32_t broker_id;
     const char *listener_name;
-    struct address advertised; /* Of this broker, as clients reach it. */
+    struct config_key_view config_view; /* Of this broker; the image is each request's own. */
+    struct address advertised;          /* Of this broker, as clients reach it. */
     struct budget *budget;
-    struct controller *controller; /* NULL where none runs; calls go through controller_call. */
+    struct controller *controller;
     uint32_t shard_count;
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */

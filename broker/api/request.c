@@ -1,7 +1,6 @@
 #include "broker/api/request.h"
 
 #include "broker/api/dispatch.h"
-#include "proto/kafka/request_header.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -56,7 +55,7 @@ enum status request_new(struct api_shard *shard, struct frame *frame, struct tic
     self->shard = shard;
     self->ticket = ticket;
     self->frame = frame;
-    self->correlation_id = header.correlation_id;
+    self->header = header;
     self->received_ns = loop_now_ns(shard->loop);
     self->body = reader;
     self->state = NULL;
@@ -76,8 +75,7 @@ void request_begin_answer(struct request *self)
 {
     check(self->magic == REQUEST_MAGIC);
     wire_writer_init(&self->writer, &self->arena);
-    request_header_encode_answer(&self->writer, self->context.api_key, self->context.api_version,
-                                 self->correlation_id);
+    request_header_encode_response(&self->header, &self->writer);
 }
 
 static void end(struct request *self)

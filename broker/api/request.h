@@ -11,6 +11,7 @@
 
 #include "broker/access/access.h"
 #include "proto/frame/connection.h"
+#include "proto/kafka/request_header.h"
 #include "proto/sys/arena.h"
 #include "proto/wire/writer.h"
 
@@ -24,7 +25,7 @@ struct request {
     struct ticket *ticket; /* Owned until sent or dropped. */
     struct frame *frame;   /* Owned (one reference). */
     struct access_context context;
-    int32_t correlation_id;
+    struct kafka_request_header header; /* Its client id points into the frame. */
     int64_t received_ns;
     struct wire_reader body;
     struct arena arena;

@@ -2,6 +2,7 @@
 
 #include "broker/api/dispatch.h"
 #include "broker/api/fault_code.h"
+#include "broker/api/gather.h"
 #include "broker/api/seen_set.h"
 #include "broker/api/topic_rules.h"
 #include "proto/kafka/error_code.h"
@@ -15,7 +16,7 @@ struct produce {
     struct request *request;
     struct kafka_produce_request in;
     struct kafka_produce_response out;
-    uint32_t pending_count; /* Calls under way, and one for the loop that starts them. */
+    struct gather calls;
     uint32_t failed_count;
     int16_t repeat_code;   /* Not 0: a partition is named twice; nothing is written. */
     bool has_moved_leader; /* Some partition's leader is elsewhere: tell where (KIP-951). */
@@ -67,8 +68,9 @@ static void add_endpoints(struct produce *self)
     self->out.node_endpoints_count = used;
 }
 
-static void answer(struct produce *self)
+static void answer(struct gather *calls)
 {
+    struct produce *self = container_of(calls, struct produce, calls);
     struct request *request = self->request;
     if (self->in.acks == 0) {
         if (self->failed_count > 0) {
@@ -84,15 +86,6 @@ static void answer(struct produce *self)
     request_begin_answer(request);
     kafka_produce_response_encode(&self->out, request->context.api_version, &request->writer);
     request_send(request);
-}
-
-static void end_one(struct produce *self)
-{
-    check(self->pending_count > 0);
-    self->pending_count -= 1;
-    if (self->pending_count == 0) {
-        answer(self);
-    }
 }
 
 static void run_on_appended(struct partition_append *append)
@@ -132,7 +125,7 @@ static void item_on_returned(struct partition_call *call)
         out->log_append_time_ms = append->log_append_time_ms;
         out->log_start_offset = append->log_start;
     }
-    end_one(self);
+    gather_end(&self->calls);
 }
 
 static void fail_batch(struct produce *self,
@@ -167,7 +160,7 @@ static bool check_batch(struct produce *self, const struct image_topic *topic,
         return false;
     }
     struct batch_rules rules;
-    topic_rules_of_batches(partition_map_image(shard->map), topic, shard, &rules);
+    topic_rules_of_batches(shard, partition_map_image(shard->map), topic, &rules);
     rules.is_zstd_refused = self->request->context.api_version < 7;
     rules.has_transactional_id = self->in.transactional_id.byte_count >= 0;
     struct batch_verdict verdict = {.record_index = -1};
@@ -219,7 +212,7 @@ static void start_partition(struct produce *self, const struct image_topic *topi
                                          .index = in->index,
                                          .run = item_run,
                                          .on_returned = item_on_returned};
-    self->pending_count += 1;
+    gather_add(&self->calls);
     partition_call_post(&item->call);
 }
 
@@ -326,7 +319,7 @@ void serve_produce(struct request *request)
     self->out.responses_count = self->in.topic_data_count;
     self->out.responses = arena_take_array(&request->arena, (size_t)self->in.topic_data_count,
                                            sizeof *self->out.responses);
-    self->pending_count = 1;
+    gather_begin(&self->calls, answer);
     for (int32_t i = 0; i < self->in.topic_data_count; i++) {
         if (self->out.responses == NULL ||
             !start_topic(self, &self->in.topic_data[i], &self->out.responses[i])) {
@@ -334,5 +327,5 @@ void serve_produce(struct request *request)
             break;
         }
     }
-    end_one(self);
+    gather_end(&self->calls);
 }

@@ -1,0 +1,95 @@
+#include "broker/api/dispatch.h"
+
+#include "broker/api/serve_api_versions.h"
+#include "broker/api/serve_delete_records.h"
+#include "broker/api/serve_describe_cluster.h"
+#include "broker/api/serve_epoch_end.h"
+#include "broker/api/serve_fetch.h"
+#include "broker/api/serve_list_offsets.h"
+#include "broker/api/serve_metadata.h"
+#include "broker/api/serve_produce.h"
+#include "proto/kafka/api_key.h"
+#include "proto/sys/check.h"
+
+struct row {
+    struct dispatch_range range;
+    void (*serve)(struct request *request);
+};
+
+/* Ascending by key. Floors and ceilings are those that clients of every age work with: the floor of
+ * Produce is 0 although only 3 and later are taken, because old librdkafka compresses only then. */
+static const struct row rows[] = {
+    {{API_KEY_PRODUCE, 0, 13}, serve_produce},
+    {{API_KEY_FETCH, 4, 18}, serve_fetch},
+    {{API_KEY_LIST_OFFSETS, 1, 11}, serve_list_offsets},
+    {{API_KEY_METADATA, 0, 13}, serve_metadata},
+    {{API_KEY_API_VERSIONS, 0, 4}, serve_api_versions},
+    {{API_KEY_DELETE_RECORDS, 0, 2}, serve_delete_records},
+    {{API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4}, serve_epoch_end},
+    {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
+};
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
+
+uint32_t dispatch_ranges(const struct dispatch_range **out_ranges)
+{
+    static struct dispatch_range ranges[ROW_COUNT];
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        check(i == 0 || rows[i].range.api_key > rows[i - 1].range.api_key);
+        ranges[i] = rows[i].range;
+    }
+    *out_ranges = ranges;
+    return ROW_COUNT;
+}
+
+struct partition_map *dispatch_map_of(const struct api_node *node, const struct wire_uuid *topic_id,
+                                      int32_t index)
+{
+    uint32_t shard = partition_map_shard_of(topic_id, index, node->shard_count);
+    return node->shards[shard].map;
+}
+
+static const struct row *find(int16_t api_key)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].range.api_key == api_key) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void dispatch(struct request *request)
+{
+    const struct row *row = find(request->context.api_key);
+    if (row == NULL) {
+        request_close(request, "its API key is not served here");
+        return;
+    }
+    int16_t version = request->context.api_version;
+    bool is_served = version >= row->range.version_min && version <= row->range.version_max;
+    if (!is_served && request->context.api_key != API_KEY_API_VERSIONS) {
+        request_close(request, "its API version is not served here");
+        return;
+    }
+    row->serve(request);
+}
+
+void dispatch_on_frame(struct connection *connection, struct frame *frame, struct ticket *ticket)
+{
+    struct api_shard *shard = connection_context(connection);
+    struct request *request;
+    enum status status = request_new(shard, frame, ticket, &request);
+    if (status != STATUS_OK) {
+        connection_close(connection, status == STATUS_NO_MEMORY ? status_text(status)
+                                                                : "malformed request header");
+        connection_forget(ticket);
+        frame_unref(frame);
+        return;
+    }
+    if (partition_map_image(shard->map) == NULL) {
+        /* Before the first image nothing can be told; the listener opens later than that. */
+        request_close(request, "the broker is starting");
+        return;
+    }
+    dispatch(request);
+}

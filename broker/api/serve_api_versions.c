@@ -1,0 +1,48 @@
+#include "broker/api/serve_api_versions.h"
+
+#include "broker/api/dispatch.h"
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/api_versions.h"
+#include "proto/kafka/error_code.h"
+
+#define API_VERSIONS_VERSION_MAX 4
+
+static void fill(struct request *request, struct kafka_api_versions_response *out)
+{
+    const struct dispatch_range *ranges;
+    uint32_t count = dispatch_ranges(&ranges);
+    out->api_keys = arena_take_array(&request->arena, count, sizeof *out->api_keys);
+    if (out->api_keys == NULL) {
+        wire_reader_fail(&request->body, STATUS_FULL);
+        return;
+    }
+    out->api_keys_count = (int32_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        out->api_keys[i].api_key = ranges[i].api_key;
+        out->api_keys[i].min_version = ranges[i].version_min;
+        out->api_keys[i].max_version = ranges[i].version_max;
+    }
+    out->finalized_features_epoch = (int64_t)image_index(partition_map_image(request->shard->map));
+}
+
+void serve_api_versions(struct request *request)
+{
+    struct kafka_api_versions_response out;
+    kafka_api_versions_response_defaults(&out);
+    int16_t version = request->context.api_version;
+    if (version < 0 || version > API_VERSIONS_VERSION_MAX) {
+        out.error_code = ERROR_CODE_UNSUPPORTED_VERSION;
+        request->header.request_api_version = 0;
+        version = 0;
+    } else {
+        struct kafka_api_versions_request in;
+        if (!request_body_is_whole(request, kafka_api_versions_request_decode(
+                                                &request->body, version, &request->arena, &in))) {
+            return;
+        }
+    }
+    fill(request, &out);
+    request_begin_answer(request);
+    kafka_api_versions_response_encode(&out, version, &request->writer);
+    request_send(request);
+}
