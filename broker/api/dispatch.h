@@ -24,6 +24,7 @@ struct api_shard {
     uint32_t index;
     struct api_node *node;     /* Shared by the shards; constant after start unless atomic. */
     struct partition_map *map; /* This shard's. */
+    struct decompressor decompressor; /* For batches that must be opened to be checked. */
     struct list free_requests;
     uint32_t free_request_count;
 };

@@ -43,14 +43,3 @@ int16_t fault_code_of_partition(enum partition_fault fault)
     }
     check_unreachable("partition fault outside its table");
 }
-
-int16_t fault_code_of_batch(enum batch_fault fault)
-{
-    static const int16_t numbers[] = {
-#define X(name, number, text) [BATCH_FAULT_##name] = number,
-        BATCH_FAULT_TABLE(X)
-#undef X
-    };
-    check((unsigned)fault < sizeof numbers / sizeof numbers[0]);
-    return fault == BATCH_FAULT_NO_ROOM ? ERROR_CODE_REQUEST_TIMED_OUT : numbers[fault];
-}

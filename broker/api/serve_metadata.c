@@ -1,6 +1,7 @@
 #include "broker/api/serve_metadata.h"
 
 #include "broker/api/cluster_view.h"
+#include "broker/metadata/topic_name.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/metadata.h"
 #include "proto/sys/check.h"

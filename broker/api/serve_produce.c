@@ -133,7 +133,7 @@ static void fail_batch(struct produce *self,
                        const struct batch_verdict *verdict)
 {
     struct arena *arena = &self->request->arena;
-    fail(self, out, fault_code_of_batch(verdict->fault), batch_fault_text(verdict->fault));
+    fail(self, out, batch_fault_code(verdict->fault), batch_fault_text(verdict->fault));
     if (verdict->record_index < 0) {
         return;
     }
