@@ -108,6 +108,7 @@ def element_type(field):
 
 def declare_field(field):
     star = '*' if field.is_array or field.is_pointer else ''
+    const = 'const ' if field.is_pointer else ''
     versions = f'{field.span.low}+' if field.span.high == schema.NEVER else \
         f'{field.span.low}-{field.span.high}'
     notes = [versions]
@@ -118,7 +119,7 @@ def declare_field(field):
                      f'may be null {field.nullable.low}+')
     if field.default not in ('', 'null'):
         notes.append(f'default {field.default}')
-    yield f'    {element_type(field)} {star}{field.c_name}; /* {", ".join(notes)} */'
+    yield f'    {const}{element_type(field)} {star}{field.c_name}; /* {", ".join(notes)} */'
     if field.is_array:
         yield f'    int32_t {field.c_name}_count;'
 
@@ -128,7 +129,9 @@ def default_of(field):
     if field.is_array:
         return f'.{field.c_name}_count = -1' if field.default == 'null' else None
     if field.struct is not None:
-        inner = None if field.is_pointer else initializer(field.struct)
+        inner = initializer(field.struct)
+        if field.is_pointer:
+            inner = None if field.default == 'null' else f'&default_{short(field.struct)}'
         return f'.{field.c_name} = {inner}' if inner else None
     if field.type in SIZED_WORD:
         return f'.{field.c_name} = {{.byte_count = -1}}' if field.default == 'null' else None
@@ -155,7 +158,8 @@ def is_set(field, owner):
         count = f'{place}_count' if field.is_array else f'{place}.byte_count'
         return f'{count} >= 0' if field.default == 'null' else f'{count} != 0'
     if field.is_pointer:
-        return f'{place} != NULL'
+        return f'{place} != NULL' if field.default == 'null' else \
+            f'{place} == NULL || is_set_{short(field.struct)}({place})'
     if field.struct is not None:
         return f'is_set_{short(field.struct)}(&{place})'
     if field.type == 'uuid':
@@ -174,7 +178,8 @@ def needs_is_set(message):
     needed = set()
     for struct in reversed(message.structs):
         for field in struct.fields:
-            if field.struct is None or field.is_array or field.is_pointer:
+            if field.struct is None or field.is_array or \
+                    field.is_pointer and field.default == 'null':
                 continue
             asked = field.tagged or not field.is_ignorable and field.span & struct.span != struct.span
             if asked or struct.c_name in needed:
@@ -218,9 +223,12 @@ def read_field(message, struct, field, is_tagged):
                 *('    ' + line for line in read_value(field, struct, place + '[i]', is_tagged)),
                 '}']
     if field.is_pointer:
-        return [f'{place} = codec_read_struct(self, {str(is_tagged).lower()}, sizeof *{place});',
-                f'if ({place} != NULL) {{',
-                f'    decode_{short(field.struct)}(self, {place});', '}']
+        inner = field.c_name
+        return [f'{element_type(field)} *{inner} = codec_read_struct(self, '
+                f'{str(is_tagged).lower()}, sizeof *{inner});',
+                f'if ({inner} != NULL) {{',
+                f'    decode_{short(field.struct)}(self, {inner});', '}',
+                f'{place} = {inner};']
     return read_value(field, struct, place, is_tagged)
 
 
@@ -241,8 +249,8 @@ def define_decode_tags(message, struct):
         test = condition(field.tagged & field.span, struct.span)
         body = within(test, read_field(message, struct, field, True),
                       ['wire_reader_fail(self->reader, STATUS_MALFORMED);'])
-        lines += [f'        case {field.tag}:', *('            ' + line for line in body),
-                  '            break;']
+        lines += [f'        case {field.tag}: {{', *('            ' + line for line in body),
+                  '            break;', '        }']
     return [*lines, '        default:', '            codec_tag_skip(self);', '            break;',
             '        }', '    }', '}', '']
 
@@ -350,8 +358,12 @@ def define_encode(message, struct):
 
 
 def define_defaults(struct):
+    inner = [field.struct for field in struct.fields
+             if field.is_pointer and field.default != 'null']
+    lines = [f'static const struct {other.c_name} default_{short(other)} = '
+             f'{initializer(other) or "{0}"};' for other in inner]
     value = initializer(struct) or ('{0}' if struct.fields else '{.nothing = 0}')
-    return [f'void {struct.c_name}_defaults(struct {struct.c_name} *out)', '{',
+    return [*lines, f'void {struct.c_name}_defaults(struct {struct.c_name} *out)', '{',
             f'    *out = (struct {struct.c_name}){value};', '}', '']
 
 

@@ -192,8 +192,8 @@ def check_field(message, struct, field):
     where = f'{message.name}.{struct.name}.{field.name}'
     if field.struct is None and field.type not in FIXED and field.type not in SIZED:
         raise ValueError(f'{where}: unknown type {field.type}')
-    if field.is_pointer and (field.nullable & field.span != field.span or field.default != 'null'):
-        raise ValueError(f'{where}: a struct is either always nullable with default null, or never')
+    if field.is_pointer and field.nullable & field.span != field.span:
+        raise ValueError(f'{where}: a struct may be null in all its versions or in none')
     if field.tagged and field.tagged.low < message.first_flexible:
         raise ValueError(f'{where}: tagged before the first flexible version')
 
