@@ -3,15 +3,14 @@
  * compare the bytes; fill from JSON, encode, compare; encode defaults where the vector has
  * defaults; and no beginning of a message is a message. Bytes that hold unknown tags are compared
  * by meaning only, since we drop those tags. */
+#include "tests/rig/golden_lines.h"
 #include "tests/rig/message_json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-#define LINE_BYTES_MAX ((size_t)1 << 20)
 #define VALUE_BYTES_MAX ((size_t)1024)
 #define CUT_COUNT_MAX ((size_t)48)
 #define ENTRY_COUNT_MAX 300
@@ -36,16 +35,15 @@ struct bytes {
     size_t byte_count;
 };
 
-static struct bytes decode_hex(const char *digits)
+static struct bytes decode_hex(const json_t *line, const char *name)
 {
-    size_t byte_count = strlen(digits) / 2;
-    uint8_t *bytes = arena_take(&arena, byte_count);
-    cr_assert_not_null(bytes);
-    for (size_t i = 0; i < byte_count; i++) {
-        const char pair[] = {digits[2 * i], digits[2 * i + 1], '\0'};
-        bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    return (struct bytes){bytes, byte_count};
+    int64_t byte_count = 0;
+    uint8_t *bytes = golden_lines_hex(golden_lines_member(line, name), &byte_count);
+    uint8_t *copy = arena_take(&arena, (size_t)byte_count);
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes, (size_t)byte_count);
+    free(bytes);
+    return (struct bytes){copy, (size_t)byte_count};
 }
 
 static const struct message_entry *find_entry(const char *name, enum message_kind kind)
@@ -148,11 +146,9 @@ static void expect_golden(const struct golden_case *self)
 
 /* ---- the two forms of line */
 
-static const char *text_of(const json_t *line, const char *name)
+static bool has_fill(const json_t *line, const char *fill)
 {
-    const char *text = json_string_value(json_object_get(line, name));
-    cr_assert_not_null(text);
-    return text;
+    return strcmp(golden_lines_text(line, "fill"), fill) == 0;
 }
 
 static void expect_message_line(const json_t *line)
@@ -165,25 +161,25 @@ static void expect_message_line(const json_t *line)
                  {"response", "Response", MESSAGE_RSP},
                  {"header", "", MESSAGE_HDR},
                  {"data", "", MESSAGE_DATA}};
-    const char *kind = text_of(line, "kind");
+    const char *kind = golden_lines_text(line, "kind");
     size_t place = 0;
     while (strcmp(kinds[place].kind, kind) != 0) {
         place += 1;
         cr_assert_lt(place, sizeof kinds / sizeof kinds[0]);
     }
     char name[100];
-    snprintf(name, sizeof name, "%s%s", text_of(line, "api"), kinds[place].suffix);
+    snprintf(name, sizeof name, "%s%s", golden_lines_text(line, "api"), kinds[place].suffix);
 
     struct golden_case golden = {
         .entry = find_entry(name, kinds[place].entry_kind),
-        .version = (int16_t)json_integer_value(json_object_get(line, "version")),
-        .has_unknown_tags = strcmp(text_of(line, "fill"), "unknown_tags") == 0,
-        .has_defaults = strcmp(text_of(line, "fill"), "default") == 0,
-        .bytes = decode_hex(text_of(line, "hex")),
-        .json = json_object_get(line, "json"),
+        .version = (int16_t)golden_lines_number(line, "version"),
+        .has_unknown_tags = has_fill(line, "unknown_tags"),
+        .has_defaults = has_fill(line, "default"),
+        .bytes = decode_hex(line, "hex"),
+        .json = golden_lines_member(line, "json"),
     };
     bool is_flexible = golden.version >= golden.entry->version_flexible_min;
-    cr_assert_eq(is_flexible, json_is_true(json_object_get(line, "flexible")));
+    cr_assert_eq(is_flexible, json_is_true(golden_lines_member(line, "flexible")));
     expect_golden(&golden);
 }
 
@@ -198,46 +194,42 @@ static struct bytes behind_int16(struct bytes bytes, int16_t *out_number)
 
 static void expect_record_line(const json_t *line)
 {
-    bool has_unknown_tags = strcmp(text_of(line, "fill"), "unknown_tags") == 0;
-    bool has_defaults = strcmp(text_of(line, "fill"), "default") == 0;
+    bool has_unknown_tags = has_fill(line, "unknown_tags");
+    bool has_defaults = has_fill(line, "default");
     char name[100];
     int16_t number = 0;
-    snprintf(name, sizeof name, "%sKey", text_of(line, "name"));
+    snprintf(name, sizeof name, "%sKey", golden_lines_text(line, "name"));
     struct golden_case key = {.entry = find_entry(name, MESSAGE_CKEY),
                               .has_defaults = has_defaults,
-                              .json = json_object_get(line, "key")};
-    key.bytes = behind_int16(decode_hex(text_of(line, "keyHex")), &number);
+                              .json = golden_lines_member(line, "key")};
+    key.bytes = behind_int16(decode_hex(line, "keyHex"), &number);
     cr_assert_eq(number, key.entry->key);
-    cr_assert_eq(number, json_integer_value(json_object_get(line, "type")));
+    cr_assert_eq(number, golden_lines_number(line, "type"));
 
-    snprintf(name, sizeof name, "%sValue", text_of(line, "name"));
+    snprintf(name, sizeof name, "%sValue", golden_lines_text(line, "name"));
     struct golden_case value = {.entry = find_entry(name, MESSAGE_CVAL),
                                 .has_unknown_tags = has_unknown_tags,
                                 .has_defaults = has_defaults,
-                                .json = json_object_get(line, "value")};
-    value.bytes = behind_int16(decode_hex(text_of(line, "valueHex")), &value.version);
-    cr_assert_eq(value.version, json_integer_value(json_object_get(line, "valueVersion")));
+                                .json = golden_lines_member(line, "value")};
+    value.bytes = behind_int16(decode_hex(line, "valueHex"), &value.version);
+    cr_assert_eq(value.version, golden_lines_number(line, "valueVersion"));
 
     expect_golden(&key);
     expect_golden(&value);
 }
 
-static int for_each_line(const char *path, void (*expect)(const json_t *line))
+static int for_each_line(const char *name, void (*expect)(const json_t *line))
 {
-    gzFile file = gzopen(path, "rb");
-    cr_assert_not_null(file);
-    char *text = malloc(LINE_BYTES_MAX);
-    cr_assert_not_null(text);
+    struct golden_lines lines;
+    golden_lines_open(&lines, name);
     int line_count = 0;
-    for (; gzgets(file, text, (int)LINE_BYTES_MAX) != NULL; line_count++) {
-        json_t *line = json_loads(text, JSON_ALLOW_NUL, NULL);
-        cr_assert_not_null(line, "line %d", line_count + 1);
+    for (const json_t *line = golden_lines_next(&lines); line != NULL;
+         line = golden_lines_next(&lines)) {
         expect(line);
-        json_decref(line);
         arena_reset(&arena);
+        line_count += 1;
     }
-    free(text);
-    gzclose(file);
+    golden_lines_close(&lines);
     return line_count;
 }
 
@@ -245,10 +237,9 @@ Test(kafka_golden, every_version_of_every_message_is_as_kafka_writes_it)
 {
     cr_assert_leq(message_table_count, ENTRY_COUNT_MAX);
 
-    cr_expect_eq(for_each_line(GOLDEN_DIR "/messages.jsonl.gz", expect_message_line), 2937);
-    cr_expect_eq(for_each_line(GOLDEN_DIR "/messages-legacy.jsonl.gz", expect_message_line), 220);
-    cr_expect_eq(for_each_line(GOLDEN_DIR "/coordinator-records.jsonl.gz", expect_record_line),
-                 194);
+    cr_expect_eq(for_each_line("messages.jsonl.gz", expect_message_line), 2937);
+    cr_expect_eq(for_each_line("messages-legacy.jsonl.gz", expect_message_line), 220);
+    cr_expect_eq(for_each_line("coordinator-records.jsonl.gz", expect_record_line), 194);
 
     for (uint32_t i = 0; i < message_table_count; i++) {
         const struct message_entry *entry = &message_table[i];
