@@ -107,9 +107,13 @@ void disk_lane_close(struct disk *self, struct disk_lane *lane)
 
 void disk_submit(struct disk *self, struct disk_lane *lane, struct disk_request *request)
 {
-    check(request->file != NULL);
     check(request->on_done != NULL);
-    check(request->kind == DISK_SYNC || request->buffer_count > 0);
+    if (request->kind == DISK_CALL) {
+        check(request->call != NULL);
+    } else {
+        check(request->file != NULL);
+        check(request->kind == DISK_SYNC || request->buffer_count > 0);
+    }
     self->ops->submit(lane, request);
 }
 

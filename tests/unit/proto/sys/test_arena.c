@@ -62,6 +62,7 @@ Test(arena, refused_take_leaves_the_arena_usable)
     cr_expect_null(arena_take(&arena, 10000)); /* The chunk's own head needs room, too. */
     cr_expect_null(arena_take(&arena, SIZE_MAX));
     cr_expect_not_null(arena_take(&arena, 9000));
+    cr_expect_gt(arena.byte_count, 9000);
 }
 
 Test(arena, reset_keeps_one_chunk_and_gives_the_rest_back)
