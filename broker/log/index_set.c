@@ -25,16 +25,21 @@ bool index_set_has_room(const struct index_set *self, const struct index_set_bat
            time_index_has_room(&self->times) && ingest_index_has_room(&self->ingests);
 }
 
-enum status index_set_add(struct index_set *self, const struct index_set_batch *batch)
+enum status index_set_add_again(struct index_set *self, const struct index_set_batch *batch)
 {
     check(batch->last_offset >= batch->base_offset);
     time_index_observe(&self->times, batch->max_timestamp_ms, batch->last_offset);
-    TRY(ingest_index_append(&self->ingests, batch->base_offset, batch->ingested_ms));
     if (!offset_index_is_due(&self->offsets, batch->position, self->interval_bytes)) {
         return STATUS_OK;
     }
     TRY(offset_index_append(&self->offsets, batch->last_offset, batch->position));
     return time_index_append(&self->times);
+}
+
+enum status index_set_add(struct index_set *self, const struct index_set_batch *batch)
+{
+    TRY(ingest_index_append(&self->ingests, batch->base_offset, batch->ingested_ms));
+    return index_set_add_again(self, batch);
 }
 
 enum status index_set_seal(struct index_set *self)

@@ -38,6 +38,9 @@ bool index_set_has_room(const struct index_set *self, const struct index_set_bat
 /* In order of position. NO_MEMORY, FULL: at worst an entry is missing, nothing is wrong; the
  * ingested time of the batch is lost then. */
 MUST_USE enum status index_set_add(struct index_set *self, const struct index_set_batch *batch);
+/* The same, but the ingest index knows the batch already, from its file. */
+MUST_USE enum status index_set_add_again(struct index_set *self,
+                                         const struct index_set_batch *batch);
 /* Before a roll, a checkpoint or a stop: the time index gets the largest timestamp, the open ingest
  * block is closed. */
 MUST_USE enum status index_set_seal(struct index_set *self);

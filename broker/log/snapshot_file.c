@@ -36,11 +36,11 @@ static void encode_row(const struct snapshot_file_row *row, uint8_t *bytes)
     big_endian_put64(bytes + 38, (uint64_t)row->txn_first_offset);
 }
 
+/* Epochs and times may be any that a batch can carry. */
 static bool is_possible(const struct snapshot_file_row *row)
 {
-    return row->producer_id >= 0 && row->producer_epoch >= -1 && row->last_sequence >= -1 &&
-           row->last_offset >= -1 && row->offset_delta >= 0 && row->coordinator_epoch >= -1 &&
-           row->txn_first_offset >= -1 &&
+    return row->producer_id >= 0 && row->last_sequence >= -1 && row->last_offset >= -1 &&
+           row->offset_delta >= 0 && row->txn_first_offset >= -1 &&
            (row->last_offset < 0 || row->offset_delta <= row->last_offset);
 }
 
