@@ -153,6 +153,10 @@ static void add_records(struct fetch_item *item)
         item->out->records.single = log_read->slices[0];
     }
     item->fetch->byte_count += (int64_t)log_read->byte_count;
+    if (item->fetch->in.wants_ingested_times) {
+        item->out->ingested_times_ms = log_read->ingested_ms;
+        item->out->ingested_times_ms_count = (int32_t)log_read->batch_count;
+    }
 }
 
 static void take_read(struct fetch_item *item)
@@ -239,7 +243,7 @@ static void start_read(struct fetch_item *item)
                                                           : self->in.replica_state.replica_id,
                     .broker_epoch = self->in.replica_state.replica_epoch,
                     .end = in->fetch_offset,
-                    .flushed_end = in->fetch_offset,
+                    .flushed_end = in->flushed_offset,
                     .now_ns = loop_now_ns(self->request->shard->loop)}};
     item->call.run = read_run;
     item->call.on_returned = read_on_returned;
