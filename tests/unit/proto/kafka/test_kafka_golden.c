@@ -3,6 +3,7 @@
  * compare the bytes; fill from JSON, encode, compare; encode defaults where the vector has
  * defaults; and no beginning of a message is a message. Bytes that hold unknown tags are compared
  * by meaning only, since we drop those tags. */
+#include "proto/kafka/api_key.h"
 #include "tests/rig/golden_lines.h"
 #include "tests/rig/message_json.h"
 
@@ -181,6 +182,17 @@ static void expect_message_line(const json_t *line)
     bool is_flexible = golden.version >= golden.entry->version_flexible_min;
     cr_assert_eq(is_flexible, json_is_true(golden_lines_member(line, "flexible")));
     expect_golden(&golden);
+
+    int64_t header_version = -1;
+    if (golden.entry->kind == MESSAGE_REQ) {
+        header_version = api_key_request_header_version(golden.entry->key, golden.version);
+    } else if (golden.entry->kind == MESSAGE_RSP) {
+        header_version = api_key_response_header_version(golden.entry->key, golden.version);
+    } else {
+        return;
+    }
+    cr_assert_eq(header_version, golden_lines_number(line, "headerVersion"));
+    cr_assert_eq(golden.entry->key, golden_lines_number(line, "key"));
 }
 
 /* The int16 in front of a key is the record's type, in front of a value its version. */
