@@ -7,11 +7,17 @@
 #include "proto/kafka/produce.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct arena arena;
 static struct wire_writer writer;
 static struct wire_reader reader;
+
+#define COPY_COUNT_MAX 20U
+
+static uint8_t *copies[COPY_COUNT_MAX];
+static uint32_t copy_count;
 
 static void set_up(void)
 {
@@ -21,6 +27,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+    for (uint32_t i = 0; i < copy_count; i++) {
+        free(copies[i]);
+    }
     arena_done(&arena);
 }
 
@@ -33,7 +42,13 @@ TestSuite(codec, .init = set_up, .fini = tear_down);
 static enum status decode_response(const uint8_t *bytes, size_t byte_count, int16_t version,
                                    struct kafka_produce_response *out)
 {
-    wire_reader_init(&reader, bytes, byte_count);
+    uint8_t *copy = malloc(byte_count); /* Texts that are read point into it. */
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes, byte_count);
+    cr_assert_lt(copy_count, COPY_COUNT_MAX);
+    copies[copy_count] = copy;
+    copy_count += 1;
+    wire_reader_init(&reader, copy, byte_count);
     return kafka_produce_response_decode(&reader, version, &arena, out);
 }
 

@@ -6,11 +6,17 @@
 #include "proto/kafka/api_key.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct arena arena;
 static struct wire_writer writer;
 static struct wire_reader reader;
+
+#define COPY_COUNT_MAX 20U
+
+static uint8_t *copies[COPY_COUNT_MAX];
+static uint32_t copy_count;
 
 static void set_up(void)
 {
@@ -20,6 +26,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+    for (uint32_t i = 0; i < copy_count; i++) {
+        free(copies[i]);
+    }
     arena_done(&arena);
 }
 
@@ -30,7 +39,13 @@ TestSuite(request_header, .init = set_up, .fini = tear_down);
 
 static enum status decode(const uint8_t *bytes, size_t byte_count, struct kafka_request_header *out)
 {
-    wire_reader_init(&reader, bytes, byte_count);
+    uint8_t *copy = malloc(byte_count); /* Texts that are read point into it. */
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes, byte_count);
+    cr_assert_lt(copy_count, COPY_COUNT_MAX);
+    copies[copy_count] = copy;
+    copy_count += 1;
+    wire_reader_init(&reader, copy, byte_count);
     return request_header_decode(&reader, out);
 }
 
