@@ -77,6 +77,8 @@ static enum partition_fault fault_of(enum producer_verdict verdict)
         return PARTITION_FAULT_TXN_STATE;
     case PRODUCER_COORDINATOR_FENCED:
         return PARTITION_FAULT_COORDINATOR_FENCED;
+    case PRODUCER_FULL:
+        return PARTITION_FAULT_BUSY;
     }
     check_unreachable("producer verdict outside its table");
 }

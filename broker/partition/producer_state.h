@@ -7,7 +7,8 @@
  * Rules: KIP-98, KIP-360, KIP-890; facts of the order of checks are in the comment of the body.
  *
  * Owner: the partition. Loop: its shard's. Limits: `entry_count_max` producers; the one unused for
- * longest and without a transaction goes when it is full. */
+ * longest and without a transaction goes when it is full. While all of them have one open, a leader
+ * refuses new producers (PRODUCER_FULL); what a leader accepted is followed all the same. */
 #pragma once
 
 #include "proto/sys/list.h"
@@ -35,7 +36,8 @@ struct producer_entry {
     int64_t txn_first_offset; /* -1: no open transaction. */
     uint8_t batch_count;
     struct producer_batch batches[PRODUCER_STATE_BATCHES]; /* Oldest first. */
-    struct list by_use; /* The state's: least recently used first. */
+    struct list by_use;                 /* The state's: least recently used first. */
+    struct producer_entry *bucket_next; /* The state's. */
 };
 
 struct producer_state;
@@ -54,6 +56,7 @@ struct producer_write {
     bool is_marker;
     bool is_commit;
     int32_t coordinator_epoch;
+    bool is_epoch_raised; /* For check: the coordinator raised the epoch for it (KIP-890). */
 };
 
 enum producer_verdict {
@@ -63,6 +66,7 @@ enum producer_verdict {
     PRODUCER_STALE_EPOCH,        /* INVALID_PRODUCER_EPOCH */
     PRODUCER_TXN_STATE,          /* INVALID_TXN_STATE: a plain write inside an open transaction. */
     PRODUCER_COORDINATOR_FENCED, /* TRANSACTION_COORDINATOR_FENCED */
+    PRODUCER_FULL,               /* Every producer known has an open transaction: try again. */
 };
 
 MUST_USE enum status producer_state_new(uint32_t entry_count_max, struct producer_state **out_self);
@@ -75,7 +79,8 @@ enum producer_verdict producer_state_check(const struct producer_state *self,
 /* NO_MEMORY is the only failure. */
 MUST_USE enum status producer_state_apply(struct producer_state *self,
                                           const struct producer_write *write);
-/* Forgets producers without an open transaction whose last write is older than `before_ms`. */
+/* Forgets producers without an open transaction whose last write is older than `before_ms`, by the
+ * time of its batch or marker, as Kafka does. */
 void producer_state_expire(struct producer_state *self, int64_t before_ms);
 /* Everything at or beyond `offset` was cut off: the caller clears and replays. */
 void producer_state_clear(struct producer_state *self);
@@ -88,7 +93,8 @@ const struct producer_entry *producer_state_first(const struct producer_state *s
 const struct producer_entry *producer_state_next(const struct producer_state *self,
                                                  const struct producer_entry *entry);
 
-/* Kafka's .snapshot bytes (malloc'ed), and back. MALFORMED leaves the state empty. */
+/* Kafka's .snapshot bytes (malloc'ed), and back. Of each producer the newest batch is kept.
+ * CORRUPT, UNSUPPORTED and NO_MEMORY leave the state empty. */
 MUST_USE enum status producer_state_store(const struct producer_state *self, uint8_t **out_bytes,
                                           size_t *out_byte_count);
 MUST_USE enum status producer_state_load(struct producer_state *self, const uint8_t *bytes,
