@@ -2,9 +2,6 @@
 
 #include "proto/sys/check.h"
 
-/* A tag takes at least its number and its size. */
-#define TAG_BYTES_MIN 2U
-
 void *codec_read_array(struct codec_decoding *self, bool may_be_null, size_t element_bytes_min,
                        size_t element_size, int32_t *out_count)
 {
@@ -45,10 +42,7 @@ struct codec_tag codec_tag_open(struct codec_decoding *self)
 {
     struct codec_tag tag = {.number = -1, .section_end = self->reader->end};
     if (self->is_flexible) {
-        tag.left = wire_read_uvarint32(self->reader);
-        if (tag.left > wire_reader_left(self->reader) / TAG_BYTES_MIN) {
-            wire_reader_fail(self->reader, STATUS_MALFORMED);
-        }
+        tag.left = wire_read_uvarint32(self->reader); /* Too many run out of bytes. */
     }
     return tag;
 }
