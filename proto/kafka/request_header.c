@@ -7,11 +7,10 @@ enum status request_header_decode(struct wire_reader *reader, struct kafka_reque
     struct wire_reader ahead = *reader;
     int16_t key = wire_read_int16(&ahead);
     int16_t version = wire_read_int16(&ahead);
-    TRY(wire_reader_status(&ahead));
-
     int16_t header_version = api_key_request_header_version(key, version);
-    if (header_version < 0) {
-        wire_reader_fail(reader, STATUS_UNSUPPORTED);
+    if (wire_reader_status(&ahead) != STATUS_OK || header_version < 0) {
+        enum status why = wire_reader_status(&ahead);
+        wire_reader_fail(reader, why == STATUS_OK ? STATUS_UNSUPPORTED : why);
         return wire_reader_status(reader);
     }
     /* Nothing in a header needs memory. */

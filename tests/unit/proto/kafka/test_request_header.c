@@ -104,6 +104,7 @@ Test(request_header, short_frames_are_malformed)
     struct kafka_request_header header;
     for (size_t cut = 0; cut < sizeof bytes; cut++) {
         cr_expect_eq(decode(bytes, cut, &header), STATUS_MALFORMED, "cut at %zu", cut);
+        cr_expect_eq(wire_reader_status(&reader), STATUS_MALFORMED, "cut at %zu", cut);
     }
 }
 
