@@ -133,14 +133,13 @@ static enum status follow_data(struct producer_rows *self, const struct batch_vi
     return STATUS_OK;
 }
 
-/* The first offset that is not decided once the transaction of `ended` is. */
-static int64_t stable_offset(const struct producer_rows *self,
-                             const struct snapshot_file_row *ended, int64_t marker_offset)
+/* The first offset that is still undecided, the marker's own transaction being closed already. */
+static int64_t stable_offset(const struct producer_rows *self, int64_t marker_offset)
 {
     int64_t stable = marker_offset + 1;
     for (uint32_t i = 0; i < self->row_count; i++) {
         const struct snapshot_file_row *row = &self->rows[i];
-        if (row != ended && row->txn_first_offset >= 0 && row->txn_first_offset < stable) {
+        if (row->txn_first_offset >= 0 && row->txn_first_offset < stable) {
             stable = row->txn_first_offset;
         }
     }
@@ -169,7 +168,7 @@ static enum status follow_marker(struct producer_rows *self, const struct batch_
         .producer_id = row->producer_id,
         .first_offset = first_offset,
         .last_offset = marker_offset,
-        .last_stable_offset = stable_offset(self, row, marker_offset),
+        .last_stable_offset = stable_offset(self, marker_offset),
     };
     *out_is_aborted = true;
     return STATUS_OK;

@@ -66,6 +66,7 @@ Test(log_name, directories_tell_topic_partition_and_state)
         {"a-3.0123456789abcdef0123456789abcdeX-delete", NULL, 0, LOG_NAME_LIVE},
         {"a-3." HEX32 "0-delete", NULL, 0, LOG_NAME_LIVE},
         {"." HEX32 "-delete", NULL, 0, LOG_NAME_LIVE},
+        {"a-3-" HEX32 "-delete", NULL, 0, LOG_NAME_LIVE},
         {"journal", NULL, 0, LOG_NAME_LIVE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -273,6 +273,8 @@ Test(rebuild, walk_from_the_middle_goes_on_where_a_checkpoint_ended)
         .indexes = &indexes, .producers = &producers, .position = middle, .next_offset = 269};
     rebuild_begin(&again);
     cr_expect_lt(indexes.offsets.entry_count, offset_count);
+    cr_expect_lt(time_index_floor(&indexes.times, INT64_MAX).offset, 269);
+    cr_expect_lt(indexes.times.largest.offset, 269);
     cr_assert_eq(walk(&again, file.bytes + middle, 0, 1), STATUS_OK);
     size_t taken = 0;
     cr_assert_eq(rebuild_walk(&again, file.bytes + middle, file.byte_count - middle, &taken),
@@ -283,6 +285,26 @@ Test(rebuild, walk_from_the_middle_goes_on_where_a_checkpoint_ended)
     cr_expect_eq(indexes.offsets.entry_count, offset_count);
     cr_expect_eq(indexes.times.largest.timestamp_ms, largest_ms);
     expect_snapshot("golden-0", 314);
+}
+
+Test(rebuild, what_the_indexes_said_beyond_the_beginning_is_dropped)
+{
+    walk_segment("golden-0", 100, INTERVAL_GOLDEN);
+    struct golden_file file = file_of("golden-0", 100, ".log");
+    struct rebuild again = {
+        .indexes = &indexes, .position = position_of(&file, 146), .next_offset = 146};
+    rebuild_begin(&again);
+
+    cr_expect_eq(indexes.offsets.entry_count, 6);
+    cr_expect_eq(indexes.times.entry_count, 4);
+    cr_expect_eq(indexes.times.largest.offset, 145);
+    cr_expect_eq(indexes.txns.entry_count, 1);
+    cr_assert_eq(walk(&again, file.bytes + again.position, 0, 1), STATUS_OK);
+    size_t taken = 0;
+    cr_assert_eq(
+        rebuild_walk(&again, file.bytes + again.position, file.byte_count - again.position, &taken),
+        STATUS_OK);
+    expect_indexes("golden-0", 100, true);
 }
 
 Test(rebuild, snapshot_in_the_middle_is_what_was_known_there)

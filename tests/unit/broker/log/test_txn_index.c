@@ -61,7 +61,7 @@ Test(txn_index, collects_what_overlaps_and_nothing_else)
         {100, 105, 1, 1, true},  {100, 106, 2, 1, true},  {110, 111, 2, 1, true},
         {111, 115, 1, 2, true},  {120, 121, 1, 2, true},  {121, 130, 0, 0, true},
         {121, 131, 1, 3, true},  {100, 200, 3, 1, false}, {140, 200, 1, 3, false},
-        {141, 200, 0, 0, false},
+        {141, 200, 0, 0, false}, {130, 141, 1, 3, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct txn_index_search search = search_of(cases[i].offset, cases[i].offset_limit);
