@@ -82,10 +82,15 @@ static bool take_pair(struct wire_text line, struct part *out_key, struct part *
     return take_part(&line, false, out_value);
 }
 
-static bool is_id(const struct part *value)
+/* Printable ASCII: what can be written again on one line. */
+static bool is_id(const char *text, size_t byte_count)
 {
-    return value->byte_count > 0 && value->byte_count <= META_PROPERTIES_ID_BYTES_MAX &&
-           memchr(value->text, 0, value->byte_count) == NULL;
+    for (size_t i = 0; i < byte_count; i++) {
+        if (text[i] < ' ' || text[i] > '~') {
+            return false;
+        }
+    }
+    return byte_count > 0 && byte_count <= META_PROPERTIES_ID_BYTES_MAX;
 }
 
 static bool number_of(const struct part *value, int64_t *out_number)
@@ -112,7 +117,7 @@ static enum status apply(enum property property, const struct part *value,
         return STATUS_OK;
     case CLUSTER_ID:
     case DIRECTORY_ID:
-        if (!is_id(value)) {
+        if (!is_id(value->text, value->byte_count)) {
             return STATUS_MALFORMED;
         }
         memcpy(property == CLUSTER_ID ? properties->cluster_id : properties->directory_id,
@@ -177,7 +182,6 @@ static size_t put_pair(char *out_bytes, enum property property, const char *valu
     size_t used =
         (size_t)snprintf(out_bytes, META_PROPERTIES_BYTES_MAX, "%s=", property_names[property]);
     for (size_t i = 0; value[i] != 0; i++) {
-        check(value[i] != '\n' && value[i] != '\r');
         if (strchr("\\:=#! ", value[i]) != NULL) {
             out_bytes[used++] = '\\';
         }
@@ -189,10 +193,9 @@ static size_t put_pair(char *out_bytes, enum property property, const char *valu
 
 size_t meta_properties_encode(const struct meta_properties *self, char *out_bytes)
 {
-    check(strlen(self->cluster_id) <= META_PROPERTIES_ID_BYTES_MAX);
-    check(strlen(self->directory_id) <= META_PROPERTIES_ID_BYTES_MAX);
     size_t used = put_pair(out_bytes, VERSION, "1");
     if (self->cluster_id[0] != 0) {
+        check(is_id(self->cluster_id, strlen(self->cluster_id)));
         used += put_pair(out_bytes + used, CLUSTER_ID, self->cluster_id);
     }
     if (self->node_id >= 0) {
@@ -201,6 +204,7 @@ size_t meta_properties_encode(const struct meta_properties *self, char *out_byte
         used += put_pair(out_bytes + used, NODE_ID, node_id);
     }
     if (self->directory_id[0] != 0) {
+        check(is_id(self->directory_id, strlen(self->directory_id)));
         used += put_pair(out_bytes + used, DIRECTORY_ID, self->directory_id);
     }
     check(used < META_PROPERTIES_BYTES_MAX);

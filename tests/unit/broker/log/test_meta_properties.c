@@ -82,6 +82,8 @@ Test(meta_properties, damaged_text_is_refused)
         {"version=1\nnode.id=2147483648\n", STATUS_MALFORMED},
         {"version=1\nnode.id=1\nnode.id=2\n", STATUS_MALFORMED},
         {"version=1\ncluster.id=\n", STATUS_MALFORMED},
+        {"version=1\ncluster.id=a\rb\n", STATUS_MALFORMED},
+        {"version=1\ncluster.id=a\xc3\xa4\n", STATUS_MALFORMED},
         {"version=1\ncluster.id=a\\", STATUS_MALFORMED},
         {"version=1\ncluster.id=\\u0041\n", STATUS_MALFORMED},
         {"version=1\ndirectory.id=12345678901234567890123456789012345678901234567890123456789012345"
