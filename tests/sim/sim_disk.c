@@ -96,6 +96,14 @@ void sim_disk_fail(struct sim_disk *self, enum sim_disk_operation kind, uint64_t
     self->fail_status[kind] = status;
 }
 
+void sim_disk_calm(struct sim_disk *self)
+{
+    self->faults = (struct sim_disk_faults){0};
+    self->death_at_operation = 0;
+    self->balloon_bytes = 0;
+    memset(self->fail_after, 0, sizeof self->fail_after);
+}
+
 /* --- Files ---------------------------------------------------------------------------------------
  */
 

@@ -69,6 +69,8 @@ void sim_disk_spare(struct sim_disk *self); /* Takes such an order back. */
 /* The `count`-th operation of that kind from now on fails once with `status`. */
 void sim_disk_fail(struct sim_disk *self, enum sim_disk_operation kind, uint64_t count,
                    enum status status);
+/* Takes back every order and chance, and the balloon. */
+void sim_disk_calm(struct sim_disk *self);
 /* False: no such file or byte. */
 bool sim_disk_flip_bit(struct sim_disk *self, const char *path, uint64_t position, unsigned bit);
 /* What the disk holds, for tests: bytes read, 0 when there is no such file. */

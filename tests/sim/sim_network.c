@@ -11,6 +11,9 @@
 #define RESET_AFTER_HEAL_CHANCE 0.25
 #define TINY_READS_MAX 2000U
 
+const struct sim_weather sim_weather_fair = {.delay_ns_min = 40 * SIM_US,
+                                             .delay_ns_max = 400 * SIM_US};
+
 static const size_t windows[4] = {4096, 16384, 65536, 262144};
 
 struct sim_network *sim_network_new(struct sim_world *world)
@@ -19,7 +22,7 @@ struct sim_network *sim_network_new(struct sim_world *world)
     check(self != NULL);
     self->world = world;
     self->prng = sim_world_prng(world, SIM_STREAM_NETWORK);
-    self->weather = (struct sim_weather){.delay_ns_min = 40 * SIM_US, .delay_ns_max = 400 * SIM_US};
+    self->weather = sim_weather_fair;
     list_init(&self->streams);
     list_init(&self->listeners);
     for (size_t i = 0; i <= SIM_WORLD_NODES_MAX; i++) {

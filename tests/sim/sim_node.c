@@ -131,6 +131,9 @@ static void bury(struct sim_node *self, enum sim_node_death death)
     sim_disk_on_death(self->disk, death);
     self->state = NULL;
     sim_heap_drop(&self->heap);
+    if (self->world->on_node_death != NULL) {
+        self->world->on_node_death(self->world->on_node_death_context, self);
+    }
 }
 
 void sim_node_die(struct sim_node *self, enum sim_node_death death)

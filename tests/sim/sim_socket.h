@@ -20,6 +20,8 @@ struct sim_weather {
     int64_t spike_ns_max;
 };
 
+extern const struct sim_weather sim_weather_fair; /* What a world begins with. */
+
 struct sim_socket_service {
     struct socket_service service;
     struct sim_loop *loop; /* Borrowed. */

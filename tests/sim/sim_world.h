@@ -89,6 +89,8 @@ struct sim_world {
     char (*story)[256]; /* Owned; ring of the newest notes. */
     uint64_t story_count;
     bool is_verbose;
+    void (*on_node_death)(void *context, struct sim_node *node); /* The nemesis listens. */
+    void *on_node_death_context;
     void (*on_event)(void *context); /* See sim_world_watch(). */
     void *on_event_context;
 };

@@ -1,0 +1,2 @@
+#include "tests/sim/sim_workload.h"
+const struct sim_workload workload_net[] = {{0}};
