@@ -169,7 +169,7 @@ static void lane_run_next(struct disk_lane *lane)
     struct disk_request *request = lane_first(lane);
     lane->is_running = true;
     lane->content_hash = is_write(request) ? request_hash(request) : 0;
-    lane->sequence = request->file->inode->file.sequence;
+    lane->sequence = request->kind == DISK_CALL ? 0 : request->file->inode->file.sequence;
     struct sim_node *node = lane->disk->node;
     sim_world_after_in(node->world, node, latency_ns(lane->disk, request), SIM_EVENT_DISK,
                        lane_event, lane->disk, lane->id);
@@ -179,11 +179,17 @@ static void lane_run_next(struct disk_lane *lane)
 static void lane_finish_first(struct disk_lane *lane, struct sim_heap *user)
 {
     struct disk_request *request = lane_first(lane);
-    if (!request_perform(lane, request)) {
+    if (request->kind == DISK_CALL) {
+        sim_heap_switch(user); /* Its own calls of the disk count, fail and die by themselves. */
+        request->status = request->call(request);
+        sim_heap_switch(NULL);
+    } else if (!request_perform(lane, request)) {
         return;
     }
     list_remove(&request->link);
-    request->file->request_count -= 1;
+    if (request->kind != DISK_CALL) {
+        request->file->request_count -= 1;
+    }
     lane->is_running = false;
     lane_run_next(lane);
     sim_heap_switch(user);
@@ -247,7 +253,8 @@ void sim_disk_lane_submit(struct disk_lane *lane, struct disk_request *request)
 {
     check(lane->magic == LANE_MAGIC);
     check(request->on_done != NULL);
-    check(request->kind == DISK_READ || (request->file->flags & DISK_OPEN_WRITE) != 0);
+    check(request->kind == DISK_READ || request->kind == DISK_CALL ||
+          (request->file->flags & DISK_OPEN_WRITE) != 0);
     struct sim_heap *user = sim_heap_switch(NULL);
     if (is_write(request)) {
         uint64_t position = request->position;
@@ -257,7 +264,9 @@ void sim_disk_lane_submit(struct disk_lane *lane, struct disk_request *request)
             position += request->buffers[i].byte_count;
         }
     }
-    request->file->request_count += 1;
+    if (request->kind != DISK_CALL) {
+        request->file->request_count += 1;
+    }
     list_append(&lane->requests, &request->link);
     lane_run_next(lane);
     sim_heap_switch(user);
@@ -270,6 +279,9 @@ void sim_disk_lane_submit(struct disk_lane *lane, struct disk_request *request)
 static void request_abandon(struct disk_lane *lane, struct disk_request *request)
 {
     struct sim_disk *self = lane->disk;
+    if (request->kind == DISK_CALL) {
+        return; /* It had not begun, or died in the middle. */
+    }
     struct sim_inode *inode = request->file->inode;
     uint64_t fate = prng_below(&self->prng, 3);
     if (request->kind == DISK_SYNC && fate == 0) {
