@@ -17,6 +17,8 @@
 /* A length of one byte and a body of six: attributes, two deltas, two lengths, a header count. */
 #define RECORD_FRAME_BYTES_MIN 7U
 
+#define RECORD_FRAME_LIKELY(condition) __builtin_expect((condition), 1)
+
 struct record_frame {
     int64_t timestamp_delta;
     int32_t offset_delta;
@@ -40,108 +42,152 @@ static inline int64_t record_frame_unzigzag64(uint64_t raw)
     return (int64_t)((raw >> 1) ^ (0U - (raw & 1)));
 }
 
-/* False: cut short, too long or more bits than fit. */
-static inline bool record_frame_varint64(const uint8_t **next, const uint8_t *end,
-                                         uint32_t bit_count, uint64_t *out_raw)
+/* Returns the place behind the varint; NULL: cut short, too long or more bits than fit. */
+static __attribute__((noinline, unused)) const uint8_t *
+record_frame_long_varint(const uint8_t *place, const uint8_t *end, uint32_t bit_count,
+                         uint64_t *out_raw)
 {
     uint64_t raw = 0;
-    const uint8_t *place = *next;
     for (uint32_t shift = 0; place < end && shift < bit_count; shift += 7) {
         uint64_t group = *place & 0x7fU;
         if (shift + 7 > bit_count && group >> (bit_count - shift) != 0) {
-            return false;
+            return NULL;
         }
         raw |= group << shift;
         if (*place++ < 0x80) {
-            *next = place;
             *out_raw = raw;
-            return true;
+            return place;
         }
     }
-    return false;
+    return NULL;
 }
 
-/* Most varints have one byte or two; the loop is for the others. */
-static inline bool record_frame_varint(const uint8_t **next, const uint8_t *end, int32_t *out_value)
+/* What may be read beyond a record's end when all of it was parsed without looking: attributes, and
+ * two bytes for each varint until a length is compared. */
+#define RECORD_FRAME_SLACK_BYTES 16
+
+/* Most varints have one byte or two. Places are passed and returned by value, and rare cases are
+ * calls, so that the common ones stay in registers. With `has_slack` two bytes can be read wherever
+ * `place` is, perhaps beyond `end`: the caller finds that out once, at the record's end. */
+static inline const uint8_t *record_frame_varint(const uint8_t *place, const uint8_t *end,
+                                                 bool has_slack, uint32_t bit_count,
+                                                 uint64_t *out_raw)
 {
-    const uint8_t *place = *next;
-    if (end - place >= 2) {
-        if (place[0] < 0x80) {
-            *out_value = record_frame_unzigzag32(place[0]);
-            *next = place + 1;
-            return true;
+    if (has_slack || end - place >= 2) {
+        uint32_t low = place[0];
+        if (RECORD_FRAME_LIKELY(low < 0x80)) {
+            *out_raw = low;
+            return place + 1;
         }
-        if (place[1] < 0x80) {
-            *out_value = record_frame_unzigzag32((place[0] & 0x7fU) | (uint32_t)place[1] << 7);
-            *next = place + 2;
-            return true;
+        uint32_t high = place[1];
+        if (RECORD_FRAME_LIKELY(high < 0x80)) {
+            *out_raw = (low & 0x7fU) | high << 7;
+            return place + 2;
         }
     }
     uint64_t raw = 0;
-    if (!record_frame_varint64(next, end, 32, &raw)) {
-        return false;
-    }
-    *out_value = record_frame_unzigzag32((uint32_t)raw);
-    return true;
+    const uint8_t *behind = record_frame_long_varint(place, end, bit_count, &raw);
+    *out_raw = raw;
+    return behind;
 }
 
-/* A length and that many bytes; -1 is null. */
-static inline bool record_frame_bytes(const uint8_t **next, const uint8_t *end,
-                                      const uint8_t **out_bytes, int32_t *out_byte_count)
+/* A length and that many bytes. A negative length, whose lowest bit is set, counts none; the caller
+ * says which of them is null. */
+static inline const uint8_t *record_frame_bytes(const uint8_t *place, const uint8_t *end,
+                                                bool has_slack, const uint8_t **out_bytes,
+                                                int32_t *out_byte_count)
 {
-    int32_t byte_count = 0;
-    if (!record_frame_varint(next, end, &byte_count)) {
-        return false;
-    }
-    *out_byte_count = byte_count;
+    uint64_t raw = 0;
+    place = record_frame_varint(place, end, has_slack, 32, &raw);
+    *out_byte_count = record_frame_unzigzag32((uint32_t)raw);
     *out_bytes = NULL;
-    if (byte_count >= 0) {
-        if (byte_count > end - *next) {
-            return false;
-        }
-        *out_bytes = *next;
-        *next += byte_count;
+    if (place == NULL || (raw & 1) != 0) {
+        return place;
     }
-    return true;
+    if ((int64_t)(raw >> 1) > end - place) {
+        return NULL;
+    }
+    *out_bytes = place;
+    return place + (raw >> 1);
 }
 
-static inline bool record_frame_headers(const uint8_t **next, const uint8_t *end,
-                                        struct record_frame *frame)
+/* A header takes two bytes at least, so a count that lies ends soon. */
+static __attribute__((noinline, unused)) const uint8_t *record_frame_headers(const uint8_t *place,
+                                                                             const uint8_t *end,
+                                                                             int32_t header_count,
+                                                                             bool *out_has_odd)
 {
-    /* A header takes two bytes at least, so a count that lies ends soon. */
-    for (int32_t i = 0; i < frame->header_count; i++) {
+    bool has_odd = false;
+    for (int32_t i = 0; i < header_count && place != NULL; i++) {
         const uint8_t *bytes = NULL;
         int32_t byte_count = 0;
-        if (!record_frame_bytes(next, end, &bytes, &byte_count) || byte_count < 0) {
-            return false;
+        place = record_frame_bytes(place, end, false, &bytes, &byte_count);
+        if (place == NULL || byte_count < 0) {
+            return NULL;
         }
-        if (!record_frame_bytes(next, end, &bytes, &byte_count)) {
-            return false;
-        }
-        frame->has_odd_header |= byte_count < -1;
+        place = record_frame_bytes(place, end, false, &bytes, &byte_count);
+        has_odd |= byte_count < -1;
     }
-    return true;
+    *out_has_odd = has_odd;
+    return place;
 }
 
-/* The body of a record: all that its length counts, from `next` to `end`. */
-static inline bool record_frame_parse(const uint8_t *next, const uint8_t *end,
-                                      struct record_frame *frame)
+static inline __attribute__((always_inline)) bool
+record_frame_parse_body(const uint8_t *place, const uint8_t *end, bool has_slack,
+                        struct record_frame *frame)
 {
-    if (next == end) {
+    uint64_t timestamp_raw = 0;
+    uint64_t offset_raw = 0;
+    uint64_t header_raw = 0;
+    if (place == end) {
         return false;
     }
-    frame->attributes = (int8_t)*next++;
-    uint64_t raw_delta = 0;
-    if (!record_frame_varint64(&next, end, 64, &raw_delta) ||
-        !record_frame_varint(&next, end, &frame->offset_delta) ||
-        !record_frame_bytes(&next, end, &frame->key, &frame->key_bytes) || frame->key_bytes < -1 ||
-        !record_frame_bytes(&next, end, &frame->value, &frame->value_bytes) ||
-        frame->value_bytes < -1 || !record_frame_varint(&next, end, &frame->header_count) ||
-        frame->header_count < 0) {
+    frame->attributes = (int8_t)*place++;
+    place = record_frame_varint(place, end, has_slack, 64, &timestamp_raw);
+    if (place == NULL) {
         return false;
     }
-    frame->timestamp_delta = record_frame_unzigzag64(raw_delta);
-    frame->headers = next;
+    place = record_frame_varint(place, end, has_slack, 32, &offset_raw);
+    if (place == NULL) {
+        return false;
+    }
+    place = record_frame_bytes(place, end, has_slack, &frame->key, &frame->key_bytes);
+    if (place == NULL || frame->key_bytes < -1) {
+        return false;
+    }
+    place = record_frame_bytes(place, end, has_slack, &frame->value, &frame->value_bytes);
+    if (place == NULL || frame->value_bytes < -1) {
+        return false;
+    }
+    place = record_frame_varint(place, end, has_slack, 32, &header_raw);
+    if (place == NULL) {
+        return false;
+    }
+    frame->timestamp_delta = record_frame_unzigzag64(timestamp_raw);
+    frame->offset_delta = record_frame_unzigzag32((uint32_t)offset_raw);
+    frame->header_count = record_frame_unzigzag32((uint32_t)header_raw);
+    frame->headers = place;
     frame->has_odd_header = false;
-    return record_frame_headers(&next, end, frame) && next == end;
+    if (header_raw == 0) {
+        return place == end;
+    }
+    bool has_odd = false;
+    if (place > end || frame->header_count < 0) {
+        return false;
+    }
+    place = record_frame_headers(place, end, frame->header_count, &has_odd);
+    frame->has_odd_header = has_odd;
+    return place == end;
+}
+
+/* The body of a record: all that its length counts, from `place` to `end`. Memory can be read up to
+ * `limit`, which is not before `end`. */
+static inline __attribute__((always_inline)) bool record_frame_parse(const uint8_t *place,
+                                                                     const uint8_t *end,
+                                                                     const uint8_t *limit,
+                                                                     struct record_frame *frame)
+{
+    return RECORD_FRAME_LIKELY(limit - end >= RECORD_FRAME_SLACK_BYTES)
+               ? record_frame_parse_body(place, end, true, frame)
+               : record_frame_parse_body(place, end, false, frame);
 }

@@ -46,14 +46,14 @@ static struct wire_bytes bytes_of(const uint8_t *bytes, int32_t byte_count)
 
 static bool next_frame(struct record_iterator *self, struct record_frame *out_frame)
 {
+    const uint8_t *body = NULL;
     int32_t length = 0;
-    if (!record_frame_varint(&self->next, self->end, &length) || length < 0 ||
-        length > self->end - self->next) {
+    const uint8_t *behind = record_frame_bytes(self->next, self->end, false, &body, &length);
+    if (behind == NULL || length < 0) {
         return false;
     }
-    const uint8_t *body = self->next;
-    self->next += length;
-    return record_frame_parse(body, self->next, out_frame);
+    self->next = behind;
+    return record_frame_parse(body, behind, self->end, out_frame);
 }
 
 enum status record_iterator_next(struct record_iterator *self, struct record *out_record)
@@ -101,10 +101,10 @@ bool record_header_next(struct record_header *self)
     const uint8_t *value = NULL;
     int32_t value_bytes = 0;
     /* The record was parsed before, so these bytes are known to hold headers. */
-    bool is_whole = record_frame_bytes(&self->next, self->end, &key, &key_bytes);
-    check(is_whole);
-    is_whole = record_frame_bytes(&self->next, self->end, &value, &value_bytes);
-    check(is_whole);
+    self->next = record_frame_bytes(self->next, self->end, false, &key, &key_bytes);
+    check(self->next != NULL);
+    self->next = record_frame_bytes(self->next, self->end, false, &value, &value_bytes);
+    check(self->next != NULL);
 
     self->left_count -= 1;
     self->key = (struct wire_text){.bytes = (const char *)key, .byte_count = key_bytes};

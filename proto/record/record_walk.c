@@ -11,9 +11,14 @@ struct walk {
     struct decompressor *decompressor; /* NULL: all there is lies before `end`. */
     const struct batch_rules *rules;
     int64_t base_timestamp_ms;
+    int64_t allowed_ms_min; /* Times between these need no second look at the rules. */
+    int64_t allowed_ms_max;
+    int64_t seen_ms_max; /* Of the records so far. */
+    int64_t refused_ms;
+    int32_t seen_ms_max_index;
+    int32_t index; /* Records so far. */
     enum batch_fault stream_fault;
-    int64_t timestamp_ms_max; /* Of the records so far. */
-    int32_t timestamp_max_index;
+    bool needs_keys;
 };
 
 static enum batch_fault fault_of_stream(enum status status)
@@ -60,8 +65,7 @@ static bool crossing_varint64(struct walk *self, int64_t *left, uint32_t bit_cou
         bytes[byte_count] = *self->next++;
         *left -= 1;
     } while (bytes[byte_count++] >= 0x80);
-    const uint8_t *next = bytes;
-    return record_frame_varint64(&next, bytes + byte_count, bit_count, out_raw);
+    return record_frame_long_varint(bytes, bytes + byte_count, bit_count, out_raw) != NULL;
 }
 
 static bool crossing_varint(struct walk *self, int64_t *left, int32_t *out_value)
@@ -144,20 +148,6 @@ static enum batch_fault next_crossing(struct walk *self, struct record_frame *fr
     return BATCH_FAULT_NONE;
 }
 
-static inline enum batch_fault next_frame(struct walk *self, struct record_frame *frame)
-{
-    const uint8_t *body = self->next;
-    int32_t length = 0;
-    bool is_whole =
-        record_frame_varint(&body, self->end, &length) && length >= 0 && length <= self->end - body;
-    if (!is_whole) {
-        return next_crossing(self, frame);
-    }
-    self->next = body + length;
-    return record_frame_parse(body, self->next, frame) ? BATCH_FAULT_NONE
-                                                       : BATCH_FAULT_RECORD_FRAME;
-}
-
 static inline enum batch_fault judge(struct walk *self, const struct record_frame *frame,
                                      int32_t index)
 {
@@ -167,17 +157,63 @@ static inline enum batch_fault judge(struct walk *self, const struct record_fram
     if (frame->has_odd_header) {
         return BATCH_FAULT_RECORD_FRAME;
     }
-    if (frame->key_bytes < 0 && self->rules->is_compacted) {
+    if (frame->key_bytes < 0 && self->needs_keys) {
         return BATCH_FAULT_KEY_MISSING;
     }
     int64_t timestamp_ms =
         (int64_t)((uint64_t)self->base_timestamp_ms + (uint64_t)frame->timestamp_delta);
-    if (timestamp_ms > self->timestamp_ms_max) {
-        self->timestamp_ms_max = timestamp_ms;
-        self->timestamp_max_index = index;
+    if (timestamp_ms > self->seen_ms_max) {
+        self->seen_ms_max = timestamp_ms;
+        self->seen_ms_max_index = index;
     }
-    return batch_check_timestamp(self->rules, timestamp_ms) ? BATCH_FAULT_NONE
-                                                            : BATCH_FAULT_TIMESTAMP;
+    bool is_in_range = timestamp_ms >= self->allowed_ms_min && timestamp_ms <= self->allowed_ms_max;
+    if (!is_in_range && !batch_check_timestamp(self->rules, timestamp_ms)) {
+        self->refused_ms = timestamp_ms;
+        return BATCH_FAULT_TIMESTAMP;
+    }
+    return BATCH_FAULT_NONE;
+}
+
+/* The hot loop: records that lie in memory as a whole, up to the first that does not. The copy of
+ * the walk never leaves this function, so that it lives in registers; the next record is found by
+ * this one's length alone, so that the processor can begin with it before this one is done. */
+static enum batch_fault walk_whole_records(struct walk *self, int32_t record_count)
+{
+    struct walk walk = *self;
+    enum batch_fault fault = BATCH_FAULT_NONE;
+    while (walk.index < record_count && fault == BATCH_FAULT_NONE) {
+        struct record_frame frame;
+        const uint8_t *body = NULL;
+        int32_t length = 0;
+        const uint8_t *behind = record_frame_bytes(walk.next, walk.end, false, &body, &length);
+        if (behind == NULL || length < 0) {
+            break;
+        }
+        walk.next = behind;
+        fault = record_frame_parse(body, walk.next, walk.end, &frame)
+                    ? judge(&walk, &frame, walk.index)
+                    : BATCH_FAULT_RECORD_FRAME;
+        walk.index += fault == BATCH_FAULT_NONE;
+    }
+    *self = walk;
+    return fault;
+}
+
+static enum batch_fault walk_records(struct walk *self, int32_t record_count)
+{
+    enum batch_fault fault = walk_whole_records(self, record_count);
+    while (fault == BATCH_FAULT_NONE && self->index < record_count) {
+        struct record_frame frame;
+        fault = next_crossing(self, &frame);
+        if (fault == BATCH_FAULT_NONE) {
+            fault = judge(self, &frame, self->index);
+        }
+        if (fault == BATCH_FAULT_NONE) {
+            self->index += 1;
+            fault = walk_whole_records(self, record_count);
+        }
+    }
+    return fault;
 }
 
 /* After the last record neither records nor stream may have anything left. */
@@ -218,25 +254,21 @@ void record_walk_run(const struct batch_view *batch, const struct batch_rules *r
     struct walk walk = {
         .rules = rules,
         .base_timestamp_ms = batch_base_timestamp(batch),
-        .timestamp_ms_max = INT64_MIN,
+        .allowed_ms_min = rules->timestamp_ms_min > 0 ? rules->timestamp_ms_min : 0,
+        .allowed_ms_max = rules->timestamp_ms_max,
+        .seen_ms_max = INT64_MIN,
+        .needs_keys = rules->is_compacted,
     };
-    int32_t record_count = batch_record_count(batch);
-    int32_t index = 0;
-    struct record_frame frame = {0};
     enum batch_fault fault = start(&walk, batch);
-    while (fault == BATCH_FAULT_NONE && index < record_count) {
-        fault = next_frame(&walk, &frame);
-        if (fault == BATCH_FAULT_NONE) {
-            fault = judge(&walk, &frame, index);
-        }
-        index += 1;
+    bool is_open = fault == BATCH_FAULT_NONE;
+    if (is_open) {
+        fault = walk_records(&walk, batch_record_count(batch));
     }
-    bool is_of_record = fault != BATCH_FAULT_NONE && fault != walk.stream_fault && index > 0;
-    out_verdict->record_index = is_of_record ? index - 1 : -1;
+    bool is_of_record = is_open && fault != BATCH_FAULT_NONE && fault != walk.stream_fault;
+    out_verdict->record_index = is_of_record ? walk.index : -1;
     out_verdict->fault = fault == BATCH_FAULT_NONE ? judge_end(&walk) : fault;
-    out_verdict->timestamp_ms =
-        (int64_t)((uint64_t)walk.base_timestamp_ms + (uint64_t)frame.timestamp_delta);
-    out_verdict->max_timestamp_ms = walk.timestamp_ms_max;
-    out_verdict->max_timestamp_index = walk.timestamp_max_index;
+    out_verdict->timestamp_ms = walk.refused_ms;
+    out_verdict->max_timestamp_ms = walk.seen_ms_max;
+    out_verdict->max_timestamp_index = walk.seen_ms_max_index;
     out_verdict->is_walked = true;
 }
