@@ -29,6 +29,7 @@ static const uint8_t xerial_magic[8] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
 #define LZ4_FLAGS_REFUSED 0x03U /* A dictionary, or reserved: Kafka refuses both. */
 
 #define ZSTD_FRAME_MAGIC 0xfd2fb528U
+#define ZSTD_SINGLE_SEGMENT 0x20U
 /* What every decoder of the format should take; larger windows are paid from the budget. */
 #define ZSTD_WINDOW_FREE_BYTES (8U << 20)
 #define ZSTD_WINDOW_BYTES_MAX ((1U << 27) + 1) /* The library refuses more. */
@@ -370,6 +371,14 @@ static enum status lz4_read(struct decompressor *self, uint8_t *out_bytes, size_
     return STATUS_OK;
 }
 
+static uint64_t zstd_promised_content(const struct decompressor *self)
+{
+    unsigned long long content =
+        ZSTD_getFrameContentSize(self->next, (size_t)(self->end - self->next));
+    bool is_known = content != ZSTD_CONTENTSIZE_UNKNOWN && content != ZSTD_CONTENTSIZE_ERROR;
+    return is_known ? content : UINT64_MAX;
+}
+
 /* How large a window the frame at the input's head wants; 0 when it does not tell. A frame of a
  * single segment wants as much as its content. */
 static uint64_t zstd_window_wanted(const struct decompressor *self)
@@ -378,20 +387,19 @@ static uint64_t zstd_window_wanted(const struct decompressor *self)
     if (left < 6 || __builtin_bswap32(batch_load32(self->next)) != ZSTD_FRAME_MAGIC) {
         return 0;
     }
-    uint8_t descriptor = self->next[4];
-    if ((descriptor & 0x20U) == 0) {
-        uint8_t window = self->next[5];
-        uint64_t base = (uint64_t)1 << (10 + (window >> 3));
-        return base + base / 8 * (window & 7U);
+    if ((self->next[4] & ZSTD_SINGLE_SEGMENT) != 0) {
+        return self->zstd_content_left;
     }
-    unsigned long long content = ZSTD_getFrameContentSize(self->next, left);
-    bool is_known = content != ZSTD_CONTENTSIZE_UNKNOWN && content != ZSTD_CONTENTSIZE_ERROR;
-    return is_known ? content : 0;
+    uint8_t window = self->next[5];
+    uint64_t base = (uint64_t)1 << (10 + (window >> 3));
+    return base + base / 8 * (window & 7U);
 }
 
-/* Before the library allocates it. Windows beyond its own limit it refuses by itself. */
-static enum status zstd_pay_window(struct decompressor *self)
+/* A frame begins: its window is paid before the library allocates it. Windows beyond its own limit
+ * the library refuses by itself. */
+static enum status zstd_begin_frame(struct decompressor *self)
 {
+    self->zstd_content_left = zstd_promised_content(self);
     uint64_t wanted = zstd_window_wanted(self);
     if (wanted <= ZSTD_WINDOW_FREE_BYTES || wanted <= self->zstd_window_bytes ||
         wanted > ZSTD_WINDOW_BYTES_MAX) {
@@ -405,6 +413,20 @@ static enum status zstd_pay_window(struct decompressor *self)
     return STATUS_OK;
 }
 
+/* The library compares content with promise only when it decodes a frame in one go, so that a
+ * reader with less room would take what another refuses. */
+static bool zstd_keeps_promise(struct decompressor *self, size_t byte_count)
+{
+    if (self->zstd_content_left == UINT64_MAX) {
+        return true;
+    }
+    if (byte_count > self->zstd_content_left) {
+        return false;
+    }
+    self->zstd_content_left -= byte_count;
+    return self->is_inside_frame || self->zstd_content_left == 0;
+}
+
 static enum status zstd_read(struct decompressor *self, uint8_t *out_bytes, size_t room,
                              size_t *out_byte_count)
 {
@@ -415,7 +437,7 @@ static enum status zstd_read(struct decompressor *self, uint8_t *out_bytes, size
             break;
         }
         if (!self->is_inside_frame) {
-            TRY(zstd_pay_window(self));
+            TRY(zstd_begin_frame(self));
         }
         ZSTD_inBuffer input = {.src = self->next, .size = (size_t)(self->end - self->next)};
         size_t made_before = output.pos;
@@ -425,8 +447,9 @@ static enum status zstd_read(struct decompressor *self, uint8_t *out_bytes, size
         }
         self->next += input.pos;
         self->is_inside_frame = hint != 0;
-        if (self->is_inside_frame && input.pos == 0 && output.pos == made_before) {
-            return STATUS_MALFORMED; /* Cut short. */
+        bool is_cut = self->is_inside_frame && input.pos == 0 && output.pos == made_before;
+        if (is_cut || !zstd_keeps_promise(self, output.pos - made_before)) {
+            return STATUS_MALFORMED;
         }
     }
     self->is_at_end = !self->is_inside_frame && self->next == self->end;

@@ -33,8 +33,9 @@ struct decompressor {
     struct z_stream_s *gzip; /* Owned, made at first use, as those below. */
     struct LZ4F_dctx_s *lz4;
     struct ZSTD_DCtx_s *zstd;
-    size_t zstd_window_bytes; /* Taken from the budget for the present stream. */
-    uint8_t *block;           /* Owned. A snappy block that did not fit its reader's room. */
+    uint64_t zstd_content_left; /* What the present frame still promises; UINT64_MAX: nothing. */
+    size_t zstd_window_bytes;   /* Taken from the budget for the present stream. */
+    uint8_t *block;             /* Owned. A snappy block that did not fit its reader's room. */
     size_t block_bytes_max;
     uint8_t *window;     /* Owned. For a reader without memory of its own. */
     size_t window_bytes; /* DECOMPRESSOR_WINDOW_BYTES; may be changed before it is reserved. */
