@@ -18,15 +18,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define WINDOW_COUNT 8U
+
 static struct decompressor wide;
-static struct decompressor narrow;
+static struct decompressor narrow[WINDOW_COUNT]; /* Windows of 1, 2, 4 ... bytes. */
 static struct decompressor_output output;
+static struct compressor compressor;
+static struct batch_builder builder;
 
 static void set_up_once(void)
 {
     if (output.byte_count_max == 0) {
         decompressor_init(&wide, NULL);
         decompressor_output_init(&output, NULL, DECOMPRESSED_BYTES_MAX);
+        compressor_init(&compressor);
+        batch_builder_init(&builder, NULL, 4 * DECOMPRESSED_BYTES_MAX);
+        for (size_t i = 0; i < WINDOW_COUNT; i++) {
+            decompressor_init(&narrow[i], NULL);
+            narrow[i].window_bytes = (size_t)1 << i;
+        }
     }
 }
 
@@ -84,8 +94,6 @@ static void expect_good(const struct batch_view *batch, enum compression_codec c
 {
     struct record_iterator iterator;
     struct record record;
-    struct batch_builder builder;
-    struct compressor compressor;
     struct batch_view made;
     struct batch_builder_finish options = BATCH_BUILDER_FINISH_PLAIN;
     int32_t record_count = 0;
@@ -94,8 +102,7 @@ static void expect_good(const struct batch_view *batch, enum compression_codec c
     check(is_whole);
     check(record_count == batch_record_count(batch));
 
-    batch_builder_init(&builder, NULL, 4 * DECOMPRESSED_BYTES_MAX);
-    compressor_init(&compressor);
+    batch_builder_reset(&builder);
     batch_builder_set_base_timestamp(&builder, batch_base_timestamp(batch));
     enum status status = record_iterator_init(&iterator, batch, &wide, &output);
     check(status == STATUS_OK);
@@ -118,8 +125,6 @@ static void expect_good(const struct batch_view *batch, enum compression_codec c
         check(is_whole);
         check(made_sum == sum);
     }
-    compressor_done(&compressor);
-    batch_builder_done(&builder);
 }
 
 static void judge(const uint8_t *bytes, size_t byte_count, uint8_t choice)
@@ -138,11 +143,8 @@ static void judge(const uint8_t *bytes, size_t byte_count, uint8_t choice)
     struct batch_verdict other;
     enum status status = batch_check_produce(bytes, byte_count, &rules, &verdict);
 
-    decompressor_init(&narrow, NULL);
-    narrow.window_bytes = (size_t)1 << (choice >> 5);
-    rules.decompressor = &narrow;
+    rules.decompressor = &narrow[choice >> 5];
     enum status other_status = batch_check_produce(bytes, byte_count, &rules, &other);
-    decompressor_done(&narrow);
     /* Which fault comes first in a damaged stream depends on how far a piece reaches. */
     check((status == STATUS_OK) == (other_status == STATUS_OK));
     if (status == STATUS_OK) {
