@@ -34,20 +34,27 @@ struct sim_network *sim_network_new(struct sim_world *world)
 /* --- Streams -----------------------------------------------------------------------------------
  */
 
-static void held_drop(struct sim_end *end)
+static void packets_drop(struct sim_stream *stream, struct list *packets)
 {
-    while (!list_is_empty(&end->held)) {
-        struct list *link = list_take_first(&end->held);
-        free(container_of(link, struct sim_packet, link));
-        end->stream->packet_count -= 1;
+    while (!list_is_empty(packets)) {
+        free(container_of(list_take_first(packets), struct sim_packet, link));
+        stream->packet_count -= 1;
+    }
+}
+
+static void ends_drop(struct sim_stream *stream)
+{
+    for (size_t i = 0; i < 2; i++) {
+        packets_drop(stream, &stream->ends[i].held);
+        packets_drop(stream, &stream->ends[i].early);
     }
 }
 
 static void stream_free(struct sim_stream *stream)
 {
     list_remove(&stream->link);
+    ends_drop(stream);
     for (size_t i = 0; i < 2; i++) {
-        held_drop(&stream->ends[i]);
         free(stream->ends[i].received);
     }
     free(stream);
@@ -80,6 +87,7 @@ static void end_init(struct sim_end *self, struct sim_stream *stream, struct sim
     list_init(&self->writes);
     list_init(&self->finished);
     list_init(&self->held);
+    list_init(&self->early);
 }
 
 struct sim_stream *sim_network_stream_new(struct sim_network *self, struct sim_node *from,
@@ -128,8 +136,7 @@ struct socket_listener *sim_network_listener_find(const struct sim_network *self
 void sim_network_release(struct sim_stream *stream)
 {
     if (stream->ends[0].is_gone && stream->ends[1].is_gone) {
-        held_drop(&stream->ends[0]);
-        held_drop(&stream->ends[1]);
+        ends_drop(stream);
         if (stream->packet_count == 0) {
             stream_free(stream);
         }
@@ -181,6 +188,8 @@ void sim_network_send(struct sim_end *from, enum sim_packet_kind kind, const voi
     check(packet != NULL);
     packet->kind = kind;
     packet->to = from->peer;
+    packet->number = from->number_sent;
+    from->number_sent += 1;
     packet->byte_count = byte_count;
     list_init(&packet->link);
     if (room > 0) {
@@ -271,6 +280,9 @@ static void packet_arrives(struct sim_end *end, const struct sim_packet *packet)
         answer_for_nobody(end, packet);
         return;
     }
+    if (end->is_broken) {
+        return;
+    }
     switch (packet->kind) {
     case SIM_PACKET_WELCOME:
         if (end->is_connecting && !end->has_connect_result) {
@@ -302,20 +314,38 @@ static void packet_arrives(struct sim_end *end, const struct sim_packet *packet)
     sim_socket_plan_turn(end);
 }
 
+static struct sim_packet *early_take(struct sim_end *end)
+{
+    list_for_each(link, &end->early)
+    {
+        struct sim_packet *packet = container_of(link, struct sim_packet, link);
+        if (packet->number == end->number_next) {
+            list_remove(link);
+            return packet;
+        }
+    }
+    return NULL;
+}
+
+/* What was held travels once more and would arrive behind what left after it: a receiver puts
+ * packets back in order, as TCP does. */
 static void packet_event(void *context, uint64_t value)
 {
     struct sim_packet *packet = context;
     struct sim_end *to = packet->to;
     struct sim_stream *stream = to->stream;
     check(stream->id == (int64_t)value);
-    const struct sim_network *self = stream->network;
-    if (self->cuts[to->peer->node->id][to->node->id] || !list_is_empty(&to->peer->held)) {
+    if (stream->network->cuts[to->peer->node->id][to->node->id]) {
         list_append(&to->peer->held, &packet->link);
         return;
     }
-    packet_arrives(to, packet);
-    stream->packet_count -= 1;
-    free(packet);
+    list_append(&to->early, &packet->link);
+    for (packet = early_take(to); packet != NULL; packet = early_take(to)) {
+        to->number_next += 1;
+        packet_arrives(to, packet);
+        stream->packet_count -= 1;
+        free(packet);
+    }
     sim_network_release(stream);
 }
 

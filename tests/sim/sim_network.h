@@ -17,8 +17,9 @@ enum sim_packet_kind {
 struct sim_packet {
     enum sim_packet_kind kind;
     struct sim_end *to;
+    uint64_t number;   /* On its way, from 0. */
     size_t byte_count; /* Of data; for credit the bytes consumed. */
-    struct list link;  /* Among the held ones of its way. */
+    struct list link;  /* Among the held or the early ones of its way. */
     uint8_t bytes[];
 };
 
@@ -37,11 +38,9 @@ struct sim_end {
     bool is_reading;
     bool is_closing;
     bool is_turn_planned;
-    bool has_ended; /* The peer sent its end. */
-    bool is_broken; /* Reset. */
-    bool is_end_told;
-    bool is_write_refused; /* The user knows of a break by a write that failed. */
-    uint8_t *received;     /* Owned; bytes that wait for the reader. */
+    bool has_ended;    /* The peer sent its end. */
+    bool is_broken;    /* Reset. */
+    uint8_t *received; /* Owned; bytes that wait for the reader. */
     size_t received_start;
     size_t received_count;
     size_t received_room;
@@ -51,7 +50,10 @@ struct sim_end {
     size_t window;        /* Bytes that may be under way to, or unread at, the peer. */
     size_t unconsumed;
     int64_t arrival_ns_last; /* Of packets to the peer. */
+    uint64_t number_sent;    /* Packets. */
     struct list held;        /* Packets to the peer that wait for a heal. */
+    uint64_t number_next;    /* The packet that is taken next. */
+    struct list early;       /* Packets from the peer that overtook held ones. */
     uint32_t tiny_reads_left;
     bool is_split;   /* Reads are cut at random places. */
     bool owes_reset; /* Answers with a reset when its host is up again. */

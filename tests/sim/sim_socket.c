@@ -55,7 +55,6 @@ static void finish_write(struct sim_end *end, struct socket_write *write, enum s
 
 static void cancel_writes(struct sim_end *end, enum status status)
 {
-    end->is_write_refused |= status == STATUS_CLOSED && !list_is_empty(&end->writes);
     while (!list_is_empty(&end->writes)) {
         finish_write(end, container_of(end->writes.next, struct socket_write, link), status);
     }
@@ -129,12 +128,14 @@ static void turn_close(struct sim_end *end)
     socket->events->on_closed(socket); /* May free it. */
 }
 
-/* The end outlives every callback: only turn_close() lets go of it. */
+/* The end outlives every callback: only turn_close() lets go of it, and while a turn is running no
+ * other one is planned. */
 static void turn_event(void *context, uint64_t value)
 {
     struct sim_end *end = context;
-    (void)value;
-    end->is_turn_planned = false;
+    check(end->stream->id == (int64_t)value);
+    check(end->is_turn_planned && end->socket != NULL);
+    bool has_told = !list_is_empty(&end->finished);
     while (!list_is_empty(&end->finished)) {
         struct list *link = list_take_first(&end->finished);
         struct socket_write *write = container_of(link, struct socket_write, link);
@@ -144,18 +145,21 @@ static void turn_event(void *context, uint64_t value)
         turn_close(end);
         return;
     }
-    bool can_hear_end = end->is_reading || end->is_write_refused;
     if (end->has_connect_result && end->is_connecting) {
         turn_connect(end);
+        has_told = true;
     } else if (end->is_reading && end->received_count > 0) {
         turn_read(end);
-    } else if (can_hear_end && (end->is_broken || end->has_ended) && !end->is_end_told) {
-        end->is_end_told = true;
+        has_told = true;
+    } else if (end->is_reading && (end->is_broken || end->has_ended)) {
+        end->is_reading = false; /* Who does not read is not told, as in production. */
         end->socket->events->on_end(end->socket, STATUS_CLOSED);
-    } else if (list_is_empty(&end->finished)) {
-        return; /* Nothing new until something arrives or the user asks. */
+        has_told = true;
     }
-    sim_socket_plan_turn(end);
+    end->is_turn_planned = false;
+    if (has_told) { /* There may be more, or the user may have asked for something. */
+        sim_socket_plan_turn(end);
+    }
 }
 
 /* Bytes of queued writes; a write whose last byte leaves is done. */

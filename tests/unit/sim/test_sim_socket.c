@@ -312,3 +312,27 @@ Test(sim_socket, taken_port_is_refused_and_port_zero_is_chosen)
     sim_world_run_for(world, SIM_S);
     cr_expect_eq(near.connect_status, STATUS_UNREACHABLE);
 }
+
+Test(sim_socket, held_bytes_are_not_overtaken_by_later_ones)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        end();
+        begin(seed);
+        connect_both();
+        sim_network_cut_one_way(client, server);
+        write_bytes(&near, 1000);
+        sim_world_run_for(world, SIM_S);
+        cr_assert(near.is_write_done);
+        struct socket_buffer buffer = {.base = payload + 1000, .byte_count = 1000};
+        near.write =
+            (struct socket_write){.buffers = &buffer, .buffer_count = 1, .on_done = on_written};
+        socket_write(&near.socket, &near.write);
+
+        sim_network_heal(client, server);
+        sim_world_run_for(world, 5 * SIM_S);
+
+        cr_assert(far.received_count == 2000 || far.has_ended);
+        cr_assert_eq(memcmp(far.received, payload, far.received_count), 0, "seed %llu",
+                     (unsigned long long)seed);
+    }
+}
