@@ -85,6 +85,9 @@ enum status image_delta_apply(struct image *base, uint64_t index, const void *by
         return STATUS_MALFORMED;
     }
     enum status status = apply_command(base, index, command, out_delta);
+    if (status == STATUS_OK && command->token.len == IMAGE_TOKEN_BYTES) {
+        memcpy(out_delta->token, command->token.data, IMAGE_TOKEN_BYTES);
+    }
     millrace__cluster__command__free_unpacked(command, NULL);
     return status;
 }

@@ -18,6 +18,7 @@ struct image_delta {
     bool is_refused;
     bool is_repeated;
     const char *refusal; /* Why, or NULL; static. */
+    uint8_t token[IMAGE_TOKEN_BYTES]; /* Of the command; zero: it has none. */
 };
 
 /* STATUS_MALFORMED: not a command. STATUS_UNSUPPORTED: written by a newer version. Both say that
