@@ -232,8 +232,9 @@ Test(host_process, child_ignores_nothing_and_stands_in_its_own_group)
 {
     char path[128];
     (void)snprintf(path, sizeof path, "%s", host_rig_path(&rig, "out"));
-    struct host_process_options options = shell(SHELL(
-        "test $(ps -o pgid= $$) = $$ && echo own; exec grep -E '^Sig(Blk|Ign)' /proc/self/status"));
+    struct host_process_options options =
+        shell(SHELL("test $(cut -d' ' -f5 /proc/$$/stat) = $$ && echo own; "
+                    "exec grep -E '^Sig(Blk|Ign)' /proc/self/status"));
     options.streams[1] = (struct host_process_stream){.kind = HOST_PROCESS_FILE, .path = path};
     cr_assert_eq(host_process_open(&options, &process), STATUS_OK);
 
