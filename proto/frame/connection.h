@@ -1,15 +1,18 @@
 /* An accepted connection: Kafka frames in, answers out in the order of the requests.
  *
- * Bytes are read straight into a frame of their own; the frame is handed to the handler with a
- * ticket, whose place in the line of answers it holds. Answers may be given in any order and leave
- * in order. Reading stops while `CONNECTION_TICKETS_MAX` answers are owed, while the memory budget
- * is exhausted, or while paused; it goes on by itself.
+ * One read brings many small frames, each of which gets memory of its own; the rest of a large
+ * frame is read straight into it. A frame is handed to the handler with a ticket, whose place in
+ * the line of answers it holds. Answers may be given in any order and leave in order; those that
+ * are ready together leave in one write. Reading stops while `CONNECTION_TICKETS_MAX` answers are
+ * owed, while the memory budget is exhausted, or while paused; it goes on by itself.
  * A size that is negative or above the limit closes the connection without an allocation; a frame
- * that is not whole after FRAME_DEADLINE, or silence of IDLE_DEADLINE, closes it as well.
+ * that is not whole after FRAME_DEADLINE closes it as well, and so does IDLE_DEADLINE without a
+ * byte read or an answer sent while no handler owes one.
  *
  * Owner: the listener's shard. Loop: the shard's. */
 #pragma once
 
+#include "proto/frame/frame_metrics.h"
 #include "proto/sys/budget.h"
 #include "proto/sys/loop.h"
 #include "proto/wire/reader.h"
@@ -21,12 +24,15 @@
 
 struct connection;
 struct ticket;
+struct complaint_table;
 
-/* Taken from the budget when the size is known and the first bytes are there, grows with the bytes
- * that arrive (at most doubling), never ahead of them by more than a MiB. Shared, counted. */
+/* Taken from the budget when the size is known and the first bytes are there. Memory stays ahead of
+ * the bytes that have arrived by at most 64 KiB, later by a MiB or by half of them: who names a
+ * large size has to send it. Shared, counted. */
 struct frame {
-    uint8_t *bytes;    /* Owned. Behind the length prefix. */
+    uint8_t *bytes; /* Owned. Behind the length prefix. */
     size_t byte_count;
+    size_t capacity; /* Of `bytes`. */
     struct budget *budget;
     _Atomic uint32_t reference_count;
 };
@@ -44,6 +50,12 @@ struct connection_options {
     /* The connection is gone; tickets still owed stay valid and are answered into the void. */
     void (*on_closed)(struct connection *connection);
     void *context; /* The handler's. */
+
+    struct complaint_table *complaints; /* Borrowed for life; NULL: every complaint is traced. */
+    struct frame_metrics metrics;       /* Zeroed: nothing is counted. */
+    /* The listener's: after on_closed, with its own context. */
+    void (*on_gone)(struct connection *connection, void *owner);
+    void *owner;
 };
 
 /* An answer: slices without the length prefix (it is put in front). */
@@ -57,11 +69,14 @@ struct answer {
 /* Adopts `token`; frees itself after on_closed and the last ticket. */
 MUST_USE enum status connection_open(const struct connection_options *options,
                                      struct socket_token token, struct connection **out_connection);
+/* Never calls on_sent from inside. */
 void connection_answer(struct ticket *ticket, struct answer *answer);
 /* No answer is owed (acks=0). */
 void connection_forget(struct ticket *ticket);
 /* `why` goes to the trace; NULL for an ordinary end. */
 void connection_close(struct connection *self, const char *why);
+/* Frames that are not handed over yet wait until then (a client over its quota). */
+void connection_pause_until(struct connection *self, int64_t until_ns);
 /* The connection of a ticket; NULL when it is gone. */
 struct connection *connection_of(const struct ticket *ticket);
 void *connection_context(const struct connection *self);

@@ -29,8 +29,11 @@ struct socket_token {
 struct socket_events {
     /* After socket_connect() only. On failure the socket is already closing: on_closed follows. */
     void (*on_connected)(struct socket *self, enum status status);
-    /* Where the next bytes go; 0 bytes of room means: stop reading (as socket_read_stop). */
+    /* Where the next bytes go; 0 bytes of room means: stop reading (as socket_read_stop). Otherwise
+     * on_read follows at once, before any other event of the loop (or on_end does), so that the
+     * sockets of a loop can share their room. */
     void (*on_room)(struct socket *self, uint8_t **out_base, size_t *out_byte_count);
+    /* 0: nothing was there after all. */
     void (*on_read)(struct socket *self, size_t byte_count);
     /* The peer closed or the stream broke. The user answers with socket_close(). */
     void (*on_end)(struct socket *self, enum status why);

@@ -375,11 +375,11 @@ static void read_on_bytes(uv_stream_t *uv, ssize_t byte_count, const uv_buf_t *b
     struct stream *self = container_of(uv, struct stream, tcp);
     check(self->magic == STREAM_MAGIC);
     struct socket *socket = self->socket;
-    if (byte_count > 0) {
+    if (byte_count >= 0) {
         socket->events->on_read(socket, (size_t)byte_count);
     } else if (byte_count == UV_ENOBUFS) {
         read_stop(socket);
-    } else if (byte_count < 0) {
+    } else {
         read_stop(socket);
         socket->events->on_end(socket, host_status_of_socket((int)byte_count));
     }
