@@ -27,8 +27,8 @@ struct ticket;
 struct complaint_table;
 
 /* Taken from the budget when the size is known and the first bytes are there. Memory stays ahead of
- * the bytes that have arrived by at most 64 KiB, later by a MiB or by half of them: who names a
- * large size has to send it. Shared, counted. */
+ * the bytes that have arrived by at most 64 KiB, from 32 KiB on by a MiB or half of them: who names
+ * a large size has to send it. Shared, counted. */
 struct frame {
     uint8_t *bytes; /* Owned. Behind the length prefix. */
     size_t byte_count;

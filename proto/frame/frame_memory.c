@@ -19,7 +19,7 @@ static uint8_t *inline_bytes(struct frame *self)
 static size_t capacity_for(size_t byte_count, size_t here_count)
 {
     size_t ahead = FRAME_MEMORY_AHEAD_FIRST_BYTES;
-    if (here_count >= FRAME_MEMORY_AHEAD_FIRST_BYTES) {
+    if (here_count >= FRAME_MEMORY_PROOF_BYTES) {
         /* By half, so that the copies of growing stay a fixed part of the work. */
         ahead =
             here_count / 2 > FRAME_MEMORY_AHEAD_BYTES ? here_count / 2 : FRAME_MEMORY_AHEAD_BYTES;

@@ -6,6 +6,9 @@
 #include "proto/frame/connection.h"
 
 #define FRAME_MEMORY_AHEAD_FIRST_BYTES ((size_t)64 << 10)
+/* Who has sent this much is given the larger step: a first read brings more, so that a request of
+ * 1 MiB gets its memory at once. */
+#define FRAME_MEMORY_PROOF_BYTES ((size_t)32 << 10)
 #define FRAME_MEMORY_AHEAD_BYTES ((size_t)1 << 20)
 
 /* For a frame of `byte_count` bytes, of which `here_count` have come. One reference. NULL: the

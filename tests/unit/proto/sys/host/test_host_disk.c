@@ -23,7 +23,7 @@ static void tear_down(void)
     host_rig_done(&rig);
 }
 
-TestSuite(host_disk, .init = set_up, .fini = tear_down);
+TestSuite(host_disk, .init = set_up);
 
 static struct disk_file *open_file(const char *name, unsigned flags)
 {
@@ -56,6 +56,7 @@ Test(host_disk, bytes_written_are_read_back_up_to_the_end_of_the_file)
     cr_expect_eq(size, 8);
     cr_expect_eq(disk_file_sync(disk, file), STATUS_OK);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, open_obeys_its_flags)
@@ -75,6 +76,7 @@ Test(host_disk, open_obeys_its_flags)
     memset(overlong, 'x', sizeof overlong - 1);
     overlong[sizeof overlong - 1] = '\0';
     cr_expect_eq(try_open(overlong, DISK_OPEN_READ), STATUS_INVALID);
+    tear_down();
 }
 
 Test(host_disk, file_opened_for_reading_refuses_writes)
@@ -85,6 +87,7 @@ Test(host_disk, file_opened_for_reading_refuses_writes)
     cr_expect_eq(disk_file_write(disk, file, 0, "x", 1), STATUS_IO);
 
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, truncate_and_allocate_set_the_size_and_keep_the_bytes)
@@ -106,6 +109,7 @@ Test(host_disk, truncate_and_allocate_set_the_size_and_keep_the_bytes)
     cr_expect_eq(disk_file_size(disk, file, &size), STATUS_OK);
     cr_expect_eq(size, 100000, "allocating never shrinks");
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, full_device_is_no_space)
@@ -116,6 +120,7 @@ Test(host_disk, full_device_is_no_space)
     cr_expect_eq(disk_file_write(disk, file, 0, "x", 1), STATUS_NO_SPACE);
 
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, write_that_the_system_cuts_short_is_an_error)
@@ -129,6 +134,7 @@ Test(host_disk, write_that_the_system_cuts_short_is_an_error)
     cr_expect_eq(disk_file_write(disk, file, 0, bytes, sizeof bytes), STATUS_IO);
 
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, directories_are_made_renamed_listed_and_removed)
@@ -149,6 +155,7 @@ Test(host_disk, directories_are_made_renamed_listed_and_removed)
     cr_expect_eq(disk_remove(disk, host_rig_path(&rig, "d/g")), STATUS_OK);
     cr_expect_eq(disk_remove(disk, host_rig_path(&rig, "d")), STATUS_OK);
     cr_expect_eq(disk_remove(disk, host_rig_path(&rig, "d")), STATUS_NOT_FOUND);
+    tear_down();
 }
 
 static char listed[256];
@@ -172,6 +179,7 @@ Test(host_disk, entries_are_listed_in_byte_order)
 
     cr_expect_str_eq(listed, "10 9 B Z/ _ a b ");
     cr_expect_eq(disk_list(disk, host_rig_path(&rig, "no"), note_entry, &rig), STATUS_NOT_FOUND);
+    tear_down();
 }
 
 Test(host_disk, space_is_told)
@@ -182,6 +190,7 @@ Test(host_disk, space_is_told)
 
     cr_expect_gt(space.total_bytes, 0);
     cr_expect_leq(space.free_bytes, space.total_bytes);
+    tear_down();
 }
 
 Test(host_disk, small_file_is_replaced_and_read_as_a_whole)
@@ -202,6 +211,7 @@ Test(host_disk, small_file_is_replaced_and_read_as_a_whole)
     cr_expect_str_eq(listed, "vote ", "no temporary file is left");
     cr_expect_eq(disk_read_file(disk, host_rig_path(&rig, "none"), 100, &bytes, &byte_count),
                  STATUS_NOT_FOUND);
+    tear_down();
 }
 
 static int told_count;
@@ -230,6 +240,7 @@ Test(host_disk, file_without_direct_support_is_buffered_and_told_once)
     }
 
     cr_expect_eq(told_count, 1);
+    tear_down();
 }
 
 struct job {
@@ -304,6 +315,7 @@ Test(host_disk, lane_runs_requests_in_order_and_answers_on_the_loop)
     cr_expect_eq(jobs[0].buffers[0].byte_count, 2, "buffers stay as they were");
     disk_lane_close(disk, lane);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, closing_a_lane_runs_what_is_queued_first)
@@ -328,6 +340,7 @@ Test(host_disk, closing_a_lane_runs_what_is_queued_first)
         cr_expect_eq(done_order[i], i);
     }
     disk_file_close(disk, file);
+    tear_down();
 }
 
 static enum status rename_in_its_turn(struct disk_request *request)
@@ -361,6 +374,7 @@ Test(host_disk, call_runs_in_its_turn_and_its_answer_is_the_status)
     cr_expect_eq(jobs[2].request.status, STATUS_NOT_FOUND, "it was renamed already");
     disk_lane_close(disk, lane);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 static void close_from_inside(struct disk_request *request)
@@ -391,6 +405,7 @@ Test(host_disk, lane_may_be_closed_by_its_own_callback)
 
     cr_expect_arr_eq(done_order, ((int[]){0, 1, 2, 3}), 4 * sizeof done_order[0]);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, failures_of_a_lane_arrive_in_the_callback)
@@ -408,6 +423,7 @@ Test(host_disk, failures_of_a_lane_arrive_in_the_callback)
     cr_expect_eq(job.request.status, STATUS_NO_SPACE);
     disk_lane_close(disk, lane);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, more_buffers_than_the_system_takes_at_once_are_all_written)
@@ -441,6 +457,7 @@ Test(host_disk, more_buffers_than_the_system_takes_at_once_are_all_written)
     cr_expect_arr_eq(read, bytes, COUNT / 3 * 2);
     disk_lane_close(disk, lane);
     disk_file_close(disk, file);
+    tear_down();
 }
 
 Test(host_disk, direct_file_reads_what_it_wrote_and_meets_its_end)
@@ -467,4 +484,5 @@ Test(host_disk, direct_file_reads_what_it_wrote_and_meets_its_end)
     cr_expect_arr_eq(read, written, 5000);
     disk_lane_close(disk, lane);
     disk_file_close(disk, file);
+    tear_down();
 }

@@ -17,7 +17,7 @@ static void tear_down(void)
     host_rig_done(&rig);
 }
 
-TestSuite(host_loop, .init = set_up, .fini = tear_down);
+TestSuite(host_loop, .init = set_up);
 
 static struct timer timers[3];
 static int64_t fired_at_ns[3];
@@ -50,6 +50,7 @@ Test(host_loop, timers_fire_in_order_and_never_early)
         cr_expect_geq(fired_at_ns[i], start_ns + delays_ns[i]);
     }
     cr_expect_arr_eq(fired_order, ((int[]){1, 2, 0}), sizeof fired_order);
+    tear_down();
 }
 
 static int order[4];
@@ -81,6 +82,7 @@ Test(host_loop, deferred_mail_comes_in_a_later_turn)
 
     cr_expect_eq(order_count, 3);
     cr_expect_arr_eq(order, ((int[]){0, 1, 2}), 3 * sizeof order[0]);
+    tear_down();
 }
 
 Test(host_loop, mail_that_was_posted_before_the_run_is_delivered)
@@ -90,6 +92,7 @@ Test(host_loop, mail_that_was_posted_before_the_run_is_delivered)
     host_rig_run(&rig);
 
     cr_expect_eq(order_count, 1);
+    tear_down();
 }
 
 Test(host_loop, mail_left_at_the_end_is_delivered_by_done)
@@ -101,6 +104,7 @@ Test(host_loop, mail_left_at_the_end_is_delivered_by_done)
     host_loop_done(&loop);
 
     cr_expect_eq(order_count, 1);
+    tear_down();
 }
 
 struct ball {
@@ -146,6 +150,7 @@ Test(host_loop, mail_goes_to_and_fro_between_two_loops)
     host_loop_stop(&second);
     host_loop_join(&second);
     host_loop_done(&second);
+    tear_down();
 }
 
 static void finish_on_timer(struct timer *timer)
@@ -162,6 +167,7 @@ Test(host_loop, loop_can_be_run_again_after_a_stop)
         host_rig_run(&rig);
         cr_expect_not(timers[0].is_armed);
     }
+    tear_down();
 }
 
 static void ignore_closed(uv_handle_t *handle)
@@ -189,6 +195,7 @@ Test(host_loop, seeds_differ_between_loops)
     cr_expect_neq(prng_next(&loop.loop.prng), prng_next(&rig.loop.loop.prng));
 
     host_loop_done(&loop);
+    tear_down();
 }
 
 Test(host_loop, clock_goes_forward_and_tells_this_century)
@@ -198,4 +205,5 @@ Test(host_loop, clock_goes_forward_and_tells_this_century)
 
     cr_expect_geq(clock_monotonic_ns(clock), first_ns);
     cr_expect_gt(clock_wall_ms(clock), INT64_C(1700000000000));
+    tear_down();
 }

@@ -24,7 +24,7 @@ static void tear_down(void)
     host_rig_done(&rig);
 }
 
-TestSuite(host_process, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(host_process, .init = set_up, .timeout = 30);
 
 static void note_exit(struct host_process *self, const struct host_process_end *end)
 {
@@ -66,6 +66,7 @@ Test(host_process, exit_code_is_told)
     cr_expect_eq(told_count, 1);
     cr_expect_eq(told.exit_code, 7);
     cr_expect_eq(told.signal_number, 0);
+    tear_down();
 }
 
 Test(host_process, signal_that_ended_it_is_told)
@@ -78,6 +79,7 @@ Test(host_process, signal_that_ended_it_is_told)
 
     cr_expect_eq(told.exit_code, 0);
     cr_expect_eq(told.signal_number, SIGKILL);
+    tear_down();
 }
 
 Test(host_process, child_gets_its_directory_environment_and_files)
@@ -98,6 +100,7 @@ Test(host_process, child_gets_its_directory_environment_and_files)
 
     /* Four descriptors: its three and the one with which ls reads the list. */
     expect_file("out", "/\nblue\n4\n/\nblue\n4\n");
+    tear_down();
 }
 
 Test(host_process, program_that_cannot_start_is_a_status)
@@ -117,6 +120,7 @@ Test(host_process, program_that_cannot_start_is_a_status)
         (struct host_process_stream){.kind = HOST_PROCESS_FILE, .path = "/no/such/file"};
     cr_expect_eq(host_process_open(&options, &process), STATUS_NOT_FOUND);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "no child is left behind");
+    tear_down();
 }
 
 struct talk {
@@ -189,6 +193,7 @@ Test(host_process, pipes_are_streams_to_and_from_the_child)
     cr_expect_eq(told.exit_code, 0);
     cr_expect_arr_eq(talk_out.room, "hello\n", 6);
     socket_close(&talk_out.socket);
+    tear_down();
 }
 
 /* Starts a child that holds `fd`, tells that it runs, and dies like a crash. */
@@ -226,6 +231,7 @@ Test(host_process, child_dies_with_its_parent)
     int status = 0;
     cr_expect_eq(waitpid(parent, &status, 0), parent);
     cr_expect(WIFSIGNALED(status));
+    tear_down();
 }
 
 Test(host_process, child_ignores_nothing_and_stands_in_its_own_group)
@@ -241,4 +247,5 @@ Test(host_process, child_ignores_nothing_and_stands_in_its_own_group)
     host_rig_run(&rig);
 
     expect_file("out", "own\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    tear_down();
 }

@@ -51,7 +51,7 @@ static void tear_down(void)
     host_rig_done(&rig);
 }
 
-TestSuite(host_socket, .init = set_up, .fini = tear_down);
+TestSuite(host_socket, .init = set_up);
 
 static void finish_when_enough(void)
 {
@@ -203,6 +203,7 @@ Test(host_socket, megabyte_goes_through_in_order)
     cr_expect_eq(client.written, STATUS_OK);
     cr_expect_eq(server.last_byte, payload[sizeof payload - 1]);
     close_pair();
+    tear_down();
 }
 
 /* The stream is opaque, so its descriptor is found by its peer. */
@@ -236,6 +237,7 @@ Test(host_socket, both_ends_know_their_peer_and_do_not_delay)
     cr_expect_neq(option_of(&server, SOL_SOCKET, SO_KEEPALIVE), 0);
     cr_expect_neq(option_of(&client, SOL_SOCKET, SO_KEEPALIVE), 0);
     close_pair();
+    tear_down();
 }
 
 static bool server_has_something(void)
@@ -261,6 +263,7 @@ Test(host_socket, room_of_nothing_stops_reading_until_it_is_started_again)
 
     cr_expect_eq(server.read_count, 5);
     close_pair();
+    tear_down();
 }
 
 static bool client_has_ended(void)
@@ -280,6 +283,7 @@ Test(host_socket, end_of_the_peer_is_told_once_and_then_the_socket_closes)
     cr_expect_eq(client.ended, STATUS_CLOSED);
     cr_expect_eq(server.ended_count, 0);
     close_pair();
+    tear_down();
 }
 
 Test(host_socket, write_that_cannot_leave_is_cancelled_before_on_closed)
@@ -294,6 +298,7 @@ Test(host_socket, write_that_cannot_leave_is_cancelled_before_on_closed)
     cr_expect_eq(client.written_count, 1);
     cr_expect_eq(client.written, STATUS_CANCELED);
     close_pair();
+    tear_down();
 }
 
 Test(host_socket, write_after_close_is_cancelled_before_on_closed)
@@ -307,6 +312,7 @@ Test(host_socket, write_after_close_is_cancelled_before_on_closed)
     cr_expect_eq(client.written_count, 1);
     cr_expect_neq(client.written, STATUS_OK);
     close_pair();
+    tear_down();
 }
 
 static bool client_has_written(void)
@@ -329,6 +335,7 @@ Test(host_socket, write_to_a_stream_that_broke_fails_and_never_kills_the_process
 
     cr_expect_eq(client.written, STATUS_CLOSED);
     close_pair();
+    tear_down();
 }
 
 static bool client_has_failed(void)
@@ -347,6 +354,7 @@ Test(host_socket, refused_connection_is_unreachable_and_closes_itself)
 
     cr_expect_eq(client.connected, STATUS_UNREACHABLE);
     cr_expect_eq(client.ended_count, 0);
+    tear_down();
 }
 
 Test(host_socket, name_is_resolved_and_each_of_its_addresses_tried)
@@ -367,6 +375,7 @@ Test(host_socket, name_is_resolved_and_each_of_its_addresses_tried)
         socket_listener_close(sockets, listener);
         listener = NULL;
     }
+    tear_down();
 }
 
 Test(host_socket, name_that_does_not_exist_is_unreachable)
@@ -377,6 +386,7 @@ Test(host_socket, name_that_does_not_exist_is_unreachable)
     run_until(client_has_failed);
 
     cr_expect_eq(client.connected, STATUS_UNREACHABLE);
+    tear_down();
 }
 
 Test(host_socket, address_in_use_is_told)
@@ -386,6 +396,7 @@ Test(host_socket, address_in_use_is_told)
 
     cr_expect_eq(socket_listen(sockets, &address, serve_accepted, &server, &twin), STATUS_EXISTS);
     cr_expect_null(twin);
+    tear_down();
 }
 
 Test(host_socket, address_of_another_machine_cannot_be_listened_on)
@@ -394,6 +405,7 @@ Test(host_socket, address_of_another_machine_cannot_be_listened_on)
     struct address address = {.host = "192.0.2.1", .port = 0};
 
     cr_expect_eq(socket_listen(sockets, &address, serve_accepted, &server, &other), STATUS_INVALID);
+    tear_down();
 }
 
 /* A stream that is accepted on one loop and served on another. */
@@ -483,6 +495,7 @@ Test(host_socket, accepted_stream_can_be_served_by_another_loop)
 
     host_loop_join(&handover.other);
     host_loop_done(&handover.other);
+    tear_down();
 }
 
 static int accepted_count;
@@ -511,6 +524,7 @@ Test(host_socket, dropped_token_closes_the_stream)
     run_until(client_got_the_end);
 
     cr_expect_eq(accepted_count, 1);
+    tear_down();
 }
 
 Test(host_socket, closing_while_resolving_or_connecting_tells_closed_only)
@@ -529,6 +543,7 @@ Test(host_socket, closing_while_resolving_or_connecting_tells_closed_only)
 
         cr_expect_eq(client.connected_count, 0);
     }
+    tear_down();
 }
 
 Test(host_socket, without_descriptors_clients_are_refused_and_later_ones_served)
@@ -557,6 +572,7 @@ Test(host_socket, without_descriptors_clients_are_refused_and_later_ones_served)
     socket_read_start(&client.socket);
     run_until(client_got_the_end);
     cr_expect_eq(accepted_count, 1);
+    tear_down();
 }
 
 Test(host_socket, local_pair_can_be_adopted)
@@ -574,6 +590,7 @@ Test(host_socket, local_pair_can_be_adopted)
 
     cr_expect_str_eq(server.socket.peer.host, "local");
     close_pair();
+    tear_down();
 }
 
 Test(host_socket, loop_that_ends_with_open_streams_aborts, .signal = SIGABRT)

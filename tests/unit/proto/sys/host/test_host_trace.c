@@ -18,7 +18,7 @@ static void tear_down(void)
     host_rig_done(&rig);
 }
 
-TestSuite(host_trace, .init = set_up, .fini = tear_down);
+TestSuite(host_trace, .init = set_up);
 
 Test(host_trace, lines_of_two_traces_share_a_file)
 {
@@ -50,6 +50,7 @@ Test(host_trace, lines_of_two_traces_share_a_file)
     cr_expect_null(strstr(text, "dropped"));
     host_trace_done(&left);
     host_trace_done(&right);
+    tear_down();
 }
 
 Test(host_trace, path_that_cannot_be_opened_is_told)
@@ -60,6 +61,7 @@ Test(host_trace, path_that_cannot_be_opened_is_told)
                  STATUS_NOT_FOUND);
 
     host_trace_done(&trace);
+    tear_down();
 }
 
 Test(host_trace, stderr_is_left_open)
@@ -71,4 +73,5 @@ Test(host_trace, stderr_is_left_open)
 
     cr_expect_geq(fileno(stderr), 0);
     cr_expect_eq(fprintf(stderr, "%s", ""), 0);
+    tear_down();
 }
