@@ -166,7 +166,7 @@ static void send_on_done(struct socket_write *write, enum status status)
     free(outgoing);
 }
 
-void peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *frame,
+bool peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *frame,
                          size_t byte_count)
 {
     check(self->magic == PEERS_MAGIC);
@@ -179,7 +179,7 @@ void peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *fr
     }
     if (outgoing == NULL) {
         free(frame);
-        return;
+        return false;
     }
     outgoing->peer = peer;
     outgoing->bytes = frame;
@@ -190,6 +190,7 @@ void peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *fr
     peer->frame_count += 1;
     peer->byte_count += byte_count;
     socket_write(&peer->socket, &outgoing->write);
+    return true;
 }
 
 /* --- What comes in ---------------------------------------------------------------------------- */

@@ -46,6 +46,6 @@ struct peer_transport_user {
 };
 /* NULL: nobody; what comes in is dropped. */
 void peer_transport_attach(struct quorum_peers *self, const struct peer_transport_user *user);
-/* Takes `frame`, malloc'ed. */
-void peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *frame,
+/* Takes `frame`, malloc'ed. False: it was dropped. */
+bool peer_transport_send(struct quorum_peers *self, int32_t node_id, uint8_t *frame,
                          size_t byte_count);

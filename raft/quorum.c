@@ -288,14 +288,14 @@ void quorum_propose(struct quorum *self, struct quorum_proposal *proposal)
 
 /* --- Peers ------------------------------------------------------------------------------------ */
 
-static void core_on_send(void *context, int32_t node_id, uint8_t *frame, size_t byte_count)
+static bool core_on_send(void *context, int32_t node_id, uint8_t *frame, size_t byte_count)
 {
     struct quorum *self = context;
     if (self->options.peers == NULL) {
         free(frame);
-        return;
+        return false;
     }
-    peer_transport_send(self->options.peers, node_id, frame, byte_count);
+    return peer_transport_send(self->options.peers, node_id, frame, byte_count);
 }
 
 /* A born voter says what it was born with: that is how a voter that was away is born. */
@@ -319,7 +319,7 @@ static void say_hello(struct quorum *self, int32_t node_id)
     uint8_t *frame = NULL;
     size_t byte_count = 0;
     if (quorum_message_encode_hello(&head, &hello, &frame, &byte_count) == STATUS_OK) {
-        peer_transport_send(self->options.peers, node_id, frame, byte_count);
+        (void)peer_transport_send(self->options.peers, node_id, frame, byte_count);
     }
 }
 

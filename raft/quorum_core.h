@@ -36,8 +36,8 @@ struct quorum_core_options {
     uint32_t snapshot_entries;
     uint32_t trailing_entries;
     uint32_t segment_bytes; /* 0: the default. */
-    /* Sends `frame`, malloc'ed and the receiver's from now on, to that node, or drops it. */
-    void (*on_send)(void *context, int32_t node_id, uint8_t *frame, size_t byte_count);
+    /* Sends `frame`, malloc'ed and the receiver's from now on, to that node. False: dropped. */
+    bool (*on_send)(void *context, int32_t node_id, uint8_t *frame, size_t byte_count);
     /* After every entry, outside the core. */
     void (*on_turn)(void *context);
     void *context;

@@ -107,8 +107,8 @@ static bool transmit(struct quorum_core *self, uint64_t raft_id, const struct ra
         entry_count < message->append_entries.n_entries) {
         note_cut(self, raft_id, message->append_entries.prev_log_index + entry_count + 1);
     }
-    self->options.on_send(self->options.context, quorum_meta_node_id(raft_id), frame, byte_count);
-    return true;
+    return self->options.on_send(self->options.context, quorum_meta_node_id(raft_id), frame,
+                                 byte_count);
 }
 
 int quorum_send(struct raft_io *io, struct raft_io_send *request,
