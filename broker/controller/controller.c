@@ -259,7 +259,10 @@ static void decide_upkeep(struct controller *self, struct decision *decision)
 {
     int64_t now_ns = loop_now_ns(self->options.loop);
     if (wire_uuid_is_zero(image_cluster_id(decision->image))) {
-        cluster_writer_cluster(decision->writer, &self->options.cluster_id);
+        struct quorum_status status = quorum_status_of(self->quorum);
+        struct wire_uuid cluster_id;
+        memcpy(cluster_id.bytes, status.cluster_id, sizeof cluster_id.bytes);
+        cluster_writer_cluster(decision->writer, &cluster_id);
         return;
     }
     const struct image_broker *gone =
@@ -419,7 +422,7 @@ void controller_submit(struct controller *self, struct controller_request *reque
     request->attempt_count = 0;
     request->index = 0;
     timer_init(&request->timer, &self->options.loop->timers, request_on_deadline);
-    if (!self->is_ready || self->is_dead) {
+    if (!self->is_ready || self->quorum == NULL) {
         answer(request, STATUS_NOT_LEADER);
         return;
     }
@@ -581,7 +584,7 @@ static void tick_on_fire(struct timer *timer)
 
 static void want_upkeep(struct controller *self)
 {
-    if (!self->is_ready || self->is_upkeep_busy) {
+    if (!self->is_ready || self->quorum == NULL || self->is_upkeep_busy) {
         return; /* The one under way looks again when it is done. */
     }
     self->is_upkeep_busy = true;
@@ -711,6 +714,7 @@ void controller_attach(struct controller *self, struct quorum *quorum)
 {
     check(self->quorum == NULL);
     self->quorum = quorum;
+    want_upkeep(self); /* Leadership may have come from inside quorum_open(). */
 }
 
 bool controller_is_active(const struct controller *self)

@@ -32,7 +32,6 @@ struct controller;
 struct controller_options {
     struct loop *loop;
     int32_t node_id;
-    struct wire_uuid cluster_id; /* Of the quorum; written by the first active controller. */
     struct decision_defaults defaults;
     int32_t session_timeout_ms;  /* 0: the default. */
     int32_t balance_interval_ms; /* Leadership back to first replicas; 0: 300,000; -1: never. */
