@@ -107,16 +107,17 @@ void sim_disk_calm(struct sim_disk *self)
 /* --- Files ---------------------------------------------------------------------------------------
  */
 
-bool sim_disk_lane_has_room(const struct sim_disk *self, const struct sim_file *file,
-                            uint64_t position, uint64_t byte_count)
+bool sim_disk_lane_has_room(struct sim_disk *self, const struct sim_file *file, uint64_t position,
+                            uint64_t byte_count)
 {
     if (self->space_bytes == UINT64_MAX && self->balloon_bytes == 0) {
         return true;
     }
-    uint64_t needed = sim_file_pages_needed(file, position, byte_count);
-    return needed == 0 ||
-           sim_disk_used_bytes(self) + self->balloon_bytes + needed * SIM_PAGE_BYTES <=
-               self->space_bytes;
+    uint64_t needed = sim_file_pages_needed(file, position, byte_count) * SIM_PAGE_BYTES;
+    bool has_room = needed == 0 ||
+                    sim_disk_used_bytes(self) + self->balloon_bytes + needed <= self->space_bytes;
+    self->has_been_full |= !has_room;
+    return has_room;
 }
 
 /* A disk that is full takes part of a write before it refuses. */

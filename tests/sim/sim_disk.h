@@ -52,6 +52,7 @@ struct sim_disk {
     uint64_t fail_after[SIM_DISK_OPERATION_COUNT]; /* Of sim_disk_fail(); 0: none. */
     enum status fail_status[SIM_DISK_OPERATION_COUNT];
     uint64_t failure_count; /* Injected so far. */
+    bool has_been_full;     /* Something was refused for want of space. */
     struct list files;      /* Open ones. */
     struct list lanes;
     uint64_t lane_id_last;

@@ -21,8 +21,8 @@ enum status sim_disk_lane_fault(struct sim_disk *self, enum sim_disk_operation k
 bool sim_disk_lane_begin(struct sim_disk *self);
 void sim_disk_lane_end(struct sim_disk *self);
 void sim_disk_lane_die(struct sim_disk *self); /* Does not return from inside the node. */
-bool sim_disk_lane_has_room(const struct sim_disk *self, const struct sim_file *file,
-                            uint64_t position, uint64_t byte_count);
+bool sim_disk_lane_has_room(struct sim_disk *self, const struct sim_file *file, uint64_t position,
+                            uint64_t byte_count);
 enum status sim_disk_lane_write(struct sim_disk *self, struct sim_inode *inode, uint64_t position,
                                 const struct disk_buffer *buffers, uint32_t buffer_count,
                                 enum sim_disk_written how);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,6 +184,20 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Of this process and its children, on all cores. */
+static double cpu_s(void)
+{
+    double total = 0;
+    const int whose[2] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+    for (size_t i = 0; i < 2; i++) {
+        struct rusage usage;
+        check(getrusage(whose[i], &usage) == 0);
+        total += (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+        total += (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+    }
+    return total;
+}
+
 static uint32_t job_count_of(const struct sim_runner *self)
 {
     long cores = self->job_count > 0 ? (long)self->job_count : sysconf(_SC_NPROCESSORS_ONLN);
@@ -289,12 +304,13 @@ static bool run_twice(const struct sim_runner *self)
 static bool print_totals(const struct sim_runner *self, const struct totals *totals, double real_s)
 {
     double virtual_s = (double)totals->virtual_ns / 1e9;
-    printf("%s: %llu seeds, %llu failed, %llu events, %.0f virtual s in %.1f s: %.1f seeds/s, "
-           "%.0f events/s, %.0f times real time\n",
+    double used_s = cpu_s();
+    printf("%s: %llu seeds, %llu failed; %llu events and %.0f virtual s in %.1f s (%.1f s of CPU); "
+           "per CPU second %.1f seeds, %.0f events, %.0f virtual s\n",
            self->workload->name, (unsigned long long)totals->seed_count,
            (unsigned long long)totals->failure_count, (unsigned long long)totals->event_count,
-           virtual_s, real_s, (double)totals->seed_count / real_s,
-           (double)totals->event_count / real_s, virtual_s / real_s);
+           virtual_s, real_s, used_s, (double)totals->seed_count / used_s,
+           (double)totals->event_count / used_s, virtual_s / used_s);
     if (!self->expects_failure) {
         return totals->failure_count == 0;
     }

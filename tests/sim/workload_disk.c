@@ -92,9 +92,11 @@ static uint64_t checksum(const struct record *record, const uint8_t *payload)
 /* Equal values have equal payloads, so a reader can tell a torn one. */
 static void payload_fill(uint64_t value, uint8_t *payload, uint32_t byte_count)
 {
-    struct prng prng;
-    prng_init(&prng, value);
-    prng_fill(&prng, payload, byte_count);
+    uint64_t word = value * UINT64_C(0x9e3779b97f4a7c15);
+    for (uint32_t i = 0; i < byte_count; i += sizeof word) {
+        memcpy(payload + i, &word, byte_count - i < sizeof word ? byte_count - i : sizeof word);
+        word += i;
+    }
 }
 
 /* --- Appending
