@@ -108,6 +108,13 @@ static void plan_repair(struct sim_fault *self, sim_event_run *repair, const str
 /* --- Deaths and starts -------------------------------------------------------------------------
  */
 
+static void order_disk_death(struct sim_fault *self, struct sim_node *node)
+{
+    uint64_t limit = prng_below(self->prng, DISK_DEATH_OPERATIONS_MAX) + 1;
+    sim_disk_die_at(node->disk, prng_below(self->prng, limit) + 1,
+                    prng_below(self->prng, 2) == 0 ? SIM_NODE_POWERLESS : SIM_NODE_KILLED);
+}
+
 static uint32_t index_of(const struct sim_fault *self, const struct sim_node *node)
 {
     for (uint32_t i = 0; i < self->target_count; i++) {
@@ -127,6 +134,10 @@ static void restart(void *context, uint64_t value)
     }
     self->is_restart_planned[index_of(self, node)] = false;
     if (!node->is_up) {
+        /* Recovery happens in one moment: only an order given before can hit it. */
+        if (self->profile.weights[SIM_FAULT_DISK_DEATH] > 0 && prng_below(self->prng, 3) == 0) {
+            order_disk_death(self, node);
+        }
         sim_node_start(node);
     }
 }
@@ -152,9 +163,7 @@ static void begin_death(struct sim_fault *self, struct sim_node *node, enum sim_
     } else if (kind == SIM_FAULT_POWER) {
         sim_node_lose_power(node);
     } else {
-        uint64_t limit = prng_below(self->prng, DISK_DEATH_OPERATIONS_MAX) + 1;
-        sim_disk_die_at(node->disk, prng_below(self->prng, limit) + 1,
-                        prng_below(self->prng, 2) == 0 ? SIM_NODE_POWERLESS : SIM_NODE_KILLED);
+        order_disk_death(self, node);
     }
 }
 
