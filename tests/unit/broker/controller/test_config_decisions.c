@@ -104,6 +104,20 @@ Test(config_decisions, lists_are_appended_to_and_subtracted_from)
                  DECISION_CONFIG);
 }
 
+Test(config_decisions, list_does_not_grow_beyond_what_a_value_may_be)
+{
+    static char items[4000];
+    memset(items, 'x', sizeof items - 1);
+    cr_assert_eq(alter(IMAGE_CONFIG_TOPIC, "orders",
+                       entry(0, "leader.replication.throttled.replicas", items)),
+                 DECISION_NONE);
+    memset(items, 'y', sizeof items - 1);
+    cr_expect_eq(
+        alter(IMAGE_CONFIG_TOPIC, "orders",
+              entry(CONFIG_DECISIONS_APPEND, "leader.replication.throttled.replicas", items)),
+        DECISION_CONFIG);
+}
+
 Test(config_decisions, wrong_requests_are_refused_with_their_reason)
 {
     cr_expect_eq(alter(IMAGE_CONFIG_TOPIC, "unknown", entry(0, "retention.ms", "5")),
