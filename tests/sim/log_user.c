@@ -97,7 +97,7 @@ static void on_snapshot_wanted(void *context, int64_t end, uint8_t **out_bytes,
 static void on_start_moved(void *context, int64_t start)
 {
     struct log_part *part = context;
-    if (start > part->model.now.start) {
+    if (start > part->model.now.start && start != part->moving_to) {
         if (start > part->model.retention_limit_max) {
             sim_world_fail(part->user->world, "log %u: start moved to %lld by itself", part->index,
                            (long long)start);
@@ -408,7 +408,10 @@ static void read_check_bytes(const struct log_user_read *self, const uint8_t *by
             return;
         }
         if (is_same && read->ingested_ms[batch_count] < wanted->ingested_ms) {
-            fail(part, "ingested time of a read went back", STATUS_OK);
+            sim_world_fail(part->user->world, "log %u: batch at %lld ingested at %lld, not %lld",
+                           part->index, (long long)wanted->base_offset,
+                           (long long)read->ingested_ms[batch_count],
+                           (long long)wanted->ingested_ms);
         }
         next_offset = batch_last_offset(&batch) + 1;
         place += batch.byte_count;
@@ -433,8 +436,10 @@ static void read_check(struct log_user_read *self)
 {
     self->is_done = true;
     if (self->status != STATUS_OK) {
-        bool is_cut = self->version != self->part->version; /* It lost what it was after. */
-        if (!is_cut && !is_excused(self->part, self->status)) {
+        /* It lost what it was after. */
+        bool is_cut =
+            self->version != self->part->version || self->read.offset < self->part->model.now.start;
+        if (!is_cut && self->status != STATUS_BUSY && !is_excused(self->part, self->status)) {
             fail(self->part, "read", self->status);
         }
         return;
@@ -532,7 +537,8 @@ static void search_check(struct log_user_search *self, enum status status)
     const struct log_part *part = self->part;
     const struct log_time_search *search = &self->search;
     if (status != STATUS_OK) {
-        if (self->version == part->version && !is_excused(part, status)) {
+        bool is_cut = self->version != part->version || self->start != part->model.now.start;
+        if (!is_cut && status != STATUS_BUSY && !is_excused(part, status)) {
             fail(part, "search by time", status);
         }
         free(self);
@@ -635,7 +641,9 @@ static void move_start(struct log_part *part)
     check(self != NULL);
     self->part = part;
     self->change.on_done = on_start_durable;
+    part->moving_to = offset;
     enum status status = log_move_start(part->log, offset, &self->change);
+    part->moving_to = -1;
     if (status != STATUS_OK) {
         bool is_beyond = status == STATUS_OUT_OF_RANGE && offset > limit;
         if (!is_beyond && status != STATUS_BUSY && status != STATUS_NO_SPACE &&
@@ -680,8 +688,12 @@ static void assign_epoch(struct log_part *part)
     }
 }
 
+/* As a leader does: the batch with the marker first. */
 static void append_aborted(struct log_part *part)
 {
+    if (log_user_append(part) != STATUS_OK) {
+        return;
+    }
     const struct log_model_state *now = &part->model.now;
     bool is_after =
         now->aborted_count == 0 || now->aborted[now->aborted_count - 1].last_offset < now->end - 1;
@@ -689,9 +701,18 @@ static void append_aborted(struct log_part *part)
         now->aborted_count >= ABORTED_MAX / 2) {
         return;
     }
+    /* Transactions that end later began at or behind the stable offset of those before. */
+    int64_t first_min = now->start;
+    if (now->aborted_count > 0) {
+        int64_t stable = now->aborted[now->aborted_count - 1].last_stable_offset;
+        first_min = stable > first_min ? stable : first_min;
+    }
+    if (first_min > now->end - 2) {
+        return;
+    }
     struct log_aborted_txn aborted = {
         .producer_id = (int64_t)prng_below(&part->loop->prng, 100),
-        .first_offset = sim_world_between(&part->loop->prng, now->start, now->end - 1),
+        .first_offset = sim_world_between(&part->loop->prng, first_min, now->end - 2),
         .last_offset = now->end - 1,
         .last_stable_offset = now->end};
     enum status status = log_append_aborted_txn(part->log, &aborted);
@@ -714,6 +735,7 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
     if (!log_user_release_reads(part)) {
         return;
     }
+    part->version += 1; /* Searches under way are canceled. */
     if (!is_deleted) {
         log_forget(part->log);
         log_user_open(part, store, part->loop, false);
@@ -721,7 +743,6 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
     }
     log_delete(part->log);
     part->log = NULL;
-    part->version += 1;
     change(part, (struct log_model_change){.kind = LOG_MODEL_DELETE});
     if (prng_below(&part->loop->prng, 2) == 0) {
         struct sim_heap *node_heap = sim_node_step_out();
@@ -733,6 +754,9 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
 void log_user_act(struct log_part *part, struct log_store *store)
 {
     struct prng *prng = &part->loop->prng;
+    if (part->user->world->has_failed) {
+        return;
+    }
     if (part->log == NULL) {
         if (prng_below(prng, 4) == 0) {
             log_user_open(part, store, part->loop, false);
@@ -769,6 +793,7 @@ void log_user_forget(struct log_part *part)
 {
     part->log = NULL;
     part->loop = NULL;
+    part->moving_to = -1;
     part->waits_for_room = false;
     memset(part->reads, 0, sizeof part->reads);
 }

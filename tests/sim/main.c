@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sim_workload *const rows[] = {workload_disk, workload_net};
+static const struct sim_workload *const rows[] = {
+    workload_disk,
+    workload_net,
+#ifdef SIM_HAS_LOG
+    workload_log,
+#endif
+};
 
 static const char usage[] =
     "usage: sim --workload NAME [--seeds A-B] [options]\n"

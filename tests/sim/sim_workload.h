@@ -19,4 +19,5 @@ struct sim_workload {
 
 /* A row ends with a workload without a name. */
 extern const struct sim_workload workload_disk[];
+extern const struct sim_workload workload_log[];
 extern const struct sim_workload workload_net[];
