@@ -115,6 +115,22 @@ Test(batch_builder, records_that_do_not_shrink_stay_uncompressed)
     cr_expect_eq(verdict_of(&batch).fault, BATCH_FAULT_NONE);
 }
 
+Test(batch_builder, limit_is_the_whole_batches)
+{
+    /* Beside its 100 bytes of value the record takes ten, key included. */
+    uint8_t room[BATCH_HEADER_BYTES + 110];
+    struct batch_builder_record record = record_of(0, 100);
+    struct batch_builder exact;
+
+    batch_builder_init_over(&exact, room, sizeof room);
+    cr_expect_eq(batch_builder_append(&exact, &record), STATUS_OK);
+    cr_expect_eq(exact.byte_count, sizeof room);
+    batch_builder_done(&exact);
+    batch_builder_init_over(&exact, room, sizeof room - 1);
+    cr_expect_eq(batch_builder_append(&exact, &record), STATUS_FULL);
+    batch_builder_done(&exact);
+}
+
 Test(batch_builder, record_larger_than_the_limit_never_fits)
 {
     uint8_t *bytes = calloc(1, 20000);

@@ -143,6 +143,25 @@ Test(batch_check, last_delta_fits_the_count)
     cr_expect_eq(fault_after_change(23, 2), BATCH_FAULT_RECORD_COUNT);
 }
 
+Test(batch_check, client_sends_one_record_at_least)
+{
+    finish_good();
+    batch_store32(builder.bytes + 23, UINT32_MAX);
+    batch_store32(builder.bytes + 57, 0);
+    batch_seal(builder.bytes, batch.byte_count);
+    cr_expect_eq(fault(), BATCH_FAULT_RECORD_COUNT);
+}
+
+Test(batch_check, first_of_the_greatest_times_is_named)
+{
+    append(1000, "a");
+    append(2000, "a");
+    append(2000, "a");
+    finish(COMPRESSION_NONE);
+    cr_expect_eq(fault(), BATCH_FAULT_NONE);
+    cr_expect_eq(verdict.max_timestamp_index, 1);
+}
+
 Test(batch_check, producer_needs_epoch_and_sequence)
 {
     finish_good();
@@ -217,6 +236,9 @@ Test(batch_check, timestamps_of_an_unopened_batch_are_judged_by_its_header)
     append(5001, "a");
     finish(COMPRESSION_LZ4);
 
+    rules.timestamp_ms_max = 5001;
+    cr_expect_eq(fault(), BATCH_FAULT_NONE);
+    rules.timestamp_ms_max = 5000;
     cr_expect_eq(fault(), BATCH_FAULT_TIMESTAMP);
     cr_expect_eq(verdict.record_index, -1);
     cr_expect_eq(verdict.timestamp_ms, 5001);
@@ -288,6 +310,102 @@ Test(batch_check, missing_memory_is_not_the_clients_fault)
     cr_expect_eq(batch_fault_status(verdict.fault), STATUS_BUSY);
     budget.limit_bytes = (size_t)1 << 20;
     cr_expect_eq(fault(), BATCH_FAULT_NONE);
+}
+
+/* Bytes of one record, and what is wrong with them. */
+static const struct crafted {
+    const char *what;
+    uint8_t bytes[20];
+    size_t byte_count;
+    enum batch_fault fault;
+} crafted[] = {
+    {"fits", {12, 0, 0, 0, 1, 1, 0}, 7, BATCH_FAULT_NONE},
+    {"key, value, header",
+     {26, 0, 0, 0, 2, 'k', 2, 'v', 2, 2, 'h', 2, 'x', 0},
+     13,
+     BATCH_FAULT_RECORD_FRAME},
+    {"with a header", {26, 0, 0, 0, 2, 'k', 2, 'v', 2, 4, 'h', 'h', 2, 'x'}, 14, BATCH_FAULT_NONE},
+    {"header value null", {18, 0, 0, 0, 1, 1, 2, 2, 'h', 1}, 10, BATCH_FAULT_NONE},
+    {"header value of length -2", {18, 0, 0, 0, 1, 1, 2, 2, 'h', 3}, 10, BATCH_FAULT_RECORD_FRAME},
+    {"header key null", {16, 0, 0, 0, 1, 1, 2, 1, 1}, 9, BATCH_FAULT_RECORD_FRAME},
+    {"key of length -2", {12, 0, 0, 0, 3, 1, 0}, 7, BATCH_FAULT_RECORD_FRAME},
+    {"value of length -2", {12, 0, 0, 0, 1, 3, 0}, 7, BATCH_FAULT_RECORD_FRAME},
+    {"key one byte beyond", {14, 0, 0, 0, 8, 1, 0, 0}, 8, BATCH_FAULT_RECORD_FRAME},
+    {"value one byte beyond", {14, 0, 0, 0, 1, 6, 0, 0}, 8, BATCH_FAULT_RECORD_FRAME},
+    {"negative header count", {12, 0, 0, 0, 1, 1, 1}, 7, BATCH_FAULT_RECORD_FRAME},
+    {"more headers than bytes", {12, 0, 0, 0, 1, 1, 2}, 7, BATCH_FAULT_RECORD_FRAME},
+    {"byte left over in it", {14, 0, 0, 0, 1, 1, 0, 0}, 8, BATCH_FAULT_RECORD_FRAME},
+    {"length of nothing", {0}, 1, BATCH_FAULT_RECORD_FRAME},
+    {"negative length", {1, 0, 0, 0, 1, 1, 0}, 7, BATCH_FAULT_RECORD_FRAME},
+    {"only attributes", {2, 0}, 2, BATCH_FAULT_RECORD_FRAME},
+    {"ends in its time", {4, 0, 0}, 3, BATCH_FAULT_RECORD_FRAME},
+    {"ends in its delta", {6, 0, 0, 0}, 4, BATCH_FAULT_RECORD_FRAME},
+    {"ends in its key", {8, 0, 0, 0, 1}, 5, BATCH_FAULT_RECORD_FRAME},
+    {"ends in its value", {10, 0, 0, 0, 1, 1}, 6, BATCH_FAULT_RECORD_FRAME},
+    {"time varint cut by the end", {4, 0, 0x80}, 3, BATCH_FAULT_RECORD_FRAME},
+    {"zero in five bytes", {20, 0, 0, 0x80, 0x80, 0x80, 0x80, 0, 1, 1, 0}, 11, BATCH_FAULT_NONE},
+    {"33 bits", {20, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x10, 1, 1, 0}, 11, BATCH_FAULT_RECORD_FRAME},
+    {"six bytes",
+     {22, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 1, 0},
+     12,
+     BATCH_FAULT_RECORD_FRAME},
+    {"time in ten bytes",
+     {30, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0, 1, 1, 0},
+     16,
+     BATCH_FAULT_NONE},
+    {"time of 65 bits",
+     {30, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2, 0, 1, 1, 0},
+     16,
+     BATCH_FAULT_RECORD_FRAME},
+    {"nothing", {0}, 0, BATCH_FAULT_RECORDS_MISSING},
+};
+
+/* One record's bytes as a batch in a block of exactly its size. */
+static uint8_t *batch_of_bytes(const void *bytes, size_t byte_count, enum compression_codec codec)
+{
+    uint8_t *made = calloc(1, BATCH_HEADER_BYTES + byte_count);
+    cr_assert_not_null(made);
+    made[16] = BATCH_MAGIC;
+    batch_store16(made + 21, (uint16_t)codec);
+    batch_store64(made + 43, UINT64_MAX);
+    batch_store32(made + 57, 1);
+    memcpy(made + BATCH_HEADER_BYTES, bytes, byte_count);
+    batch_seal(made, BATCH_HEADER_BYTES + byte_count);
+    batch = (struct batch_view){.bytes = made,
+                                .byte_count = (uint32_t)(BATCH_HEADER_BYTES + byte_count)};
+    return made;
+}
+
+/* Stored lz4 blocks would do as well; what matters is that the bytes pass through the window. */
+static enum batch_fault fault_through_window(const struct crafted *test, size_t window_bytes)
+{
+    struct wire_slice packed;
+    struct wire_slice plain = {.base = test->bytes, .byte_count = test->byte_count};
+    cr_assert_eq(compressor_run(&compressor, COMPRESSION_GZIP, 1, plain, &packed), STATUS_OK);
+    uint8_t *made = batch_of_bytes(packed.base, packed.byte_count, COMPRESSION_GZIP);
+    struct decompressor narrow;
+    decompressor_init(&narrow, NULL);
+    narrow.window_bytes = window_bytes;
+    rules.decompressor = &narrow;
+    enum batch_fault found = fault();
+    decompressor_done(&narrow);
+    free(made);
+    return found;
+}
+
+Test(batch_check, record_frames_are_judged_the_same_in_memory_and_through_any_window)
+{
+    rules.is_full = true;
+    for (size_t i = 0; i < sizeof crafted / sizeof crafted[0]; i++) {
+        const struct crafted *test = &crafted[i];
+        uint8_t *made = batch_of_bytes(test->bytes, test->byte_count, COMPRESSION_NONE);
+        cr_expect_eq(fault(), test->fault, "%s: %s", test->what, batch_fault_text(verdict.fault));
+        free(made);
+        for (size_t window_bytes = 1; window_bytes < 18; window_bytes++) {
+            cr_expect_eq(fault_through_window(test, window_bytes), test->fault, "%s, %zu: %s",
+                         test->what, window_bytes, batch_fault_text(verdict.fault));
+        }
+    }
 }
 
 static enum batch_fault stored_after_change(int64_t base_offset, uint32_t last_delta,

@@ -130,6 +130,18 @@ Test(decompressor, gzip_members_and_zstd_frames_are_strung_together)
     }
 }
 
+Test(decompressor, bytes_behind_a_gzip_member_are_left_over)
+{
+    struct stream noise = {.bytes = malloc(3), .byte_count = 3};
+    memcpy(noise.bytes, "abc", 3);
+    struct stream both = joined(stream_of(COMPRESSION_GZIP, text, TEXT_BYTES), noise);
+
+    cr_expect_eq(run(COMPRESSION_GZIP, &both), STATUS_OK);
+    expect_text(1);
+    cr_expect_eq(decompressor_left(&decompressor), 3);
+    free(both.bytes);
+}
+
 /* Kafka's reader stops at the end of the first frame. */
 Test(decompressor, second_lz4_frame_is_left_over)
 {
@@ -247,10 +259,41 @@ Test(decompressor, snappy_claim_that_its_bytes_cannot_hold_is_malformed)
     cr_expect_leq(output.capacity_bytes, (size_t)64 << 10);
 }
 
+Test(decompressor, memory_for_a_large_snappy_block_is_given_back_after_it)
+{
+    /* Length 2 MiB, a literal of one byte, then copies of 64 bytes from one byte before. */
+    size_t claimed = (size_t)2 << 20;
+    size_t copy_count = (claimed - 1) / 64;
+    struct stream stream = {.byte_count = 4 + 2 + copy_count * 3 + 3,
+                            .bytes = malloc(4 + 2 + copy_count * 3 + 3)};
+    uint8_t *place = stream.bytes;
+    memcpy(place, "\x80\x80\x80\x01\x00z", 6);
+    for (size_t i = 0; i < copy_count; i++) {
+        memcpy(place + 6 + i * 3, "\xfe\x01\x00", 3);
+    }
+    memcpy(place + 6 + copy_count * 3, "\xfa\x01\x00", 3);
+    uint8_t out[1000];
+    size_t total = 0;
+    size_t made = 0;
+    cr_assert_eq(decompressor_start(&decompressor, COMPRESSION_SNAPPY, stream.bytes,
+                                    stream.byte_count, claimed),
+                 STATUS_OK);
+    do {
+        cr_assert_eq(decompressor_read(&decompressor, out, sizeof out, &made), STATUS_OK);
+        cr_expect_eq(budget_taken_bytes(&budget), total + made < claimed ? claimed : 0);
+        total += made;
+    } while (made > 0);
+
+    cr_expect_eq(total, claimed);
+    free(stream.bytes);
+}
+
 Test(decompressor, xerial_chunk_lengths_that_lie_are_malformed)
 {
-    static const uint32_t lengths[] = {0, 0x7fffffffU, 0x80000000U, 0xffffffffU};
     struct stream stream = stream_of(COMPRESSION_SNAPPY, text, 1000);
+    uint32_t right = (uint32_t)stream.byte_count - 20;
+    const uint32_t lengths[] = {0,          right - 1,   right + 1,   right + 4,
+                                right + 16, 0x7fffffffU, 0x80000000U, 0xffffffffU};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         uint32_t raw = __builtin_bswap32(lengths[i]);
         memcpy(stream.bytes + 16, &raw, sizeof raw);
