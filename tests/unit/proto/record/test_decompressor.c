@@ -307,7 +307,7 @@ Test(decompressor, lz4_frames_that_kafka_refuses_are_malformed)
     /* Magic, flags, block size, header checksum, end mark; the checksums are right ones. */
     static const uint8_t plain[] = {4, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0};
     static const uint8_t dependent[] = {4, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0, 0, 0, 0, 0};
-    static const uint8_t skippable[] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0};
+    static const uint8_t skippable[8 + 0x20] = {0x50, 0x2a, 0x4d, 0x18, 0x20, 0, 0, 0};
     cr_expect_eq(decompressor_run(&decompressor, COMPRESSION_LZ4, plain, sizeof plain, &output),
                  STATUS_OK);
     cr_expect_eq(
@@ -345,6 +345,33 @@ Test(decompressor, zstd_windows_above_the_free_ones_are_paid_from_the_budget)
     free(small.bytes);
     free(large.bytes);
     free(largest.bytes);
+}
+
+Test(decompressor, zstd_frame_holds_what_it_promises_whatever_the_readers_room)
+{
+    /* Single segments that promise five bytes and have one, or the other way round, then an empty
+     * last block: with little room the library finds nothing wrong with that. */
+    static const struct {
+        uint8_t bytes[20];
+        size_t byte_count;
+    } frames[] = {
+        {{0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 0x08, 0, 0, 'z', 1, 0, 0}, 13},
+        {{0x28, 0xb5, 0x2f, 0xfd, 0x20, 1, 0x28, 0, 0, 'a', 'b', 'c', 'd', 'e', 1, 0, 0}, 17},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t room = 1; room < 8; room++) {
+            uint8_t out[8];
+            size_t made = 0;
+            cr_assert_eq(decompressor_start(&decompressor, COMPRESSION_ZSTD, frames[i].bytes,
+                                            frames[i].byte_count, 100),
+                         STATUS_OK);
+            enum status status = STATUS_OK;
+            do {
+                status = decompressor_read(&decompressor, out, room, &made);
+            } while (status == STATUS_OK && made > 0);
+            cr_expect_eq(status, STATUS_MALFORMED, "%zu, %zu", i, room);
+        }
+    }
 }
 
 Test(decompressor, zstd_window_beyond_the_greatest_is_malformed)
