@@ -83,6 +83,9 @@ void log_store_close(struct log_store *self, void (*on_closed)(void *context), v
  * and is deleted first. */
 MUST_USE enum status log_open(struct log_store *store, const struct log_options *options,
                               struct log **out_log);
+/* The user leaves, the log stays on disk: takes a last producer snapshot; reads under way end with
+ * CANCELED, no event comes any more. log_open() with the same id finds it again. */
+void log_close(struct log *self);
 void log_configure(struct log *self, const struct log_config *config);
 /* The user goes: no event comes any more, its reads have been released; the log stays on disk and
  * may be opened again. */
@@ -100,7 +103,8 @@ struct log_append {
         *ingested_of_batches; /* Follower: one per batch, from the leader. NULL: `ingested_ms`. */
 };
 
-/* BUSY: journal or budget is full, on_room follows. NO_SPACE: nothing was appended. */
+/* BUSY: journal or budget is full, on_room follows. NO_SPACE, and all else: nothing was appended.
+ * INVALID: the bytes are no such batches. FULL: more than a quarter of the journal. */
 MUST_USE enum status log_append(struct log *self, const struct log_append *append);
 
 int64_t log_start(const struct log *self);
@@ -130,9 +134,10 @@ struct log_read {
     struct disk_request request;
 };
 
-/* OK: filled at once, on_done is not called. PENDING: on_done tells, from the loop. OUT_OF_RANGE:
- * below the start or above the end. CORRUPT: a batch fails its checksum and is not served. The
- * struct is the caller's and stays put until released. */
+/* OK: filled at once, on_done is not called. PENDING: on_done tells, from the loop (CANCELED when
+ * the log was deleted or closed meanwhile). OUT_OF_RANGE: below the start or above the end.
+ * CORRUPT: a batch fails its checksum and is not served. BUSY: memory is short, nothing was read.
+ * The struct is the caller's and stays put until released. */
 MUST_USE enum status log_read(struct log *self, struct log_read *read);
 /* On the log's loop. Accepts a read that failed. */
 void log_read_release(struct log_read *read);
