@@ -107,6 +107,24 @@ static void assign_epoch(struct log_model_state *self, int32_t epoch, int64_t st
     self->epoch_count += 1;
 }
 
+/* As Kafka has it: the epoch in which the log begins begins with the log. */
+static void move_start(struct log_model_state *self, int64_t start)
+{
+    if (start <= self->start) {
+        return;
+    }
+    self->start = start;
+    size_t before = 0;
+    while (before < self->epoch_count && self->epochs[before].start_offset <= start) {
+        before += 1;
+    }
+    if (before > 0) {
+        self->epoch_count -= before - 1;
+        memmove(self->epochs, self->epochs + before - 1, self->epoch_count * sizeof *self->epochs);
+        self->epochs[0].start_offset = start;
+    }
+}
+
 static void state_apply(struct log_model_state *self, const struct log_model_change *change)
 {
     switch (change->kind) {
@@ -124,7 +142,7 @@ static void state_apply(struct log_model_state *self, const struct log_model_cha
         clear(self, change->offset);
         return;
     case LOG_MODEL_MOVE_START:
-        self->start = change->offset > self->start ? change->offset : self->start;
+        move_start(self, change->offset);
         return;
     case LOG_MODEL_EPOCH:
         assign_epoch(self, change->epoch, change->offset);
@@ -351,7 +369,7 @@ bool log_model_recover(struct log_model *self, const struct log_model_found *fou
     }
     state_done(&state);
     if (is_known) {
-        best.start = found->state.start > best.start ? found->state.start : best.start;
+        move_start(&best, found->state.start);
         state_copy(&self->base, &best);
         state_copy(&self->now, &best);
         self->change_count = self->durable_count = 0;

@@ -30,10 +30,18 @@ static bool is_excused(const struct log_part *part, enum status status)
 
 static uint64_t change(struct log_part *part, struct log_model_change change)
 {
+    static const char *const kinds[] = {"create",     "append", "truncate", "reset",
+                                        "move start", "epoch",  "aborted",  "delete"};
     struct sim_heap *node_heap = sim_node_step_out();
     part->user->sequence += 1;
     change.sequence = part->user->sequence;
     log_model_apply(&part->model, &change);
+    sim_world_note(
+        part->user->world, "log %u %s %lld: [%lld, %lld), change %llu", part->index,
+        kinds[change.kind],
+        (long long)(change.kind == LOG_MODEL_APPEND ? change.batch.base_offset : change.offset),
+        (long long)part->model.now.start, (long long)part->model.now.end,
+        (unsigned long long)change.sequence);
     sim_node_step_in(node_heap);
     return change.sequence;
 }
@@ -65,6 +73,8 @@ static void on_flushed(void *context, int64_t flushed_end)
                        (long long)part->model.now.end);
     }
     part->flushed_told = flushed_end;
+    sim_world_note(part->user->world, "log %u flushed to %lld", part->index,
+                   (long long)flushed_end);
     if (!part->config.is_memory_durable) {
         log_model_flush(&part->model, flushed_end);
         flush_others(part, log_model_durable_sequence(&part->model));
@@ -737,6 +747,7 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
     }
     part->version += 1; /* Searches under way are canceled. */
     if (!is_deleted) {
+        sim_world_note(part->user->world, "log %u is forgotten and opened again", part->index);
         log_forget(part->log);
         log_user_open(part, store, part->loop, false);
         return;

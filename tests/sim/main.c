@@ -15,10 +15,12 @@ static const struct sim_workload *const rows[] = {
 #endif
 };
 
+#define SEEDS_DEFAULT 500U
+
 static const char usage[] =
     "usage: sim --workload NAME [--seeds A-B] [options]\n"
     "  --workload NAME   one of those below\n"
-    "  --seeds A-B       also a single number; 1-500 when not given\n"
+    "  --seeds A-B       also a single number; else 1 up to MILLRACE_SIM_SEEDS, or 500\n"
     "  --shards N        loops per node; when not given the seed decides\n"
     "  --jobs N          processes side by side; one per core when not given\n"
     "  --verbose         tell the whole story of each seed, in this process\n"
@@ -123,7 +125,11 @@ static bool parse_option(int option, struct sim_runner *runner)
 
 int main(int argument_count, char **arguments)
 {
-    struct sim_runner runner = {.seed_first = 1, .seed_last = 500};
+    struct sim_runner runner = {.seed_first = 1, .seed_last = SEEDS_DEFAULT};
+    const char *seeds = getenv("MILLRACE_SIM_SEEDS"); /* tests/run says how many. */
+    if (seeds != NULL && strtoull(seeds, NULL, 10) > 0) {
+        runner.seed_last = strtoull(seeds, NULL, 10);
+    }
     for (;;) {
         int option = getopt_long(argument_count, arguments, "", options, NULL);
         if (option == -1) {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define STORY_LINES 400U
+#define STORY_LINES 100U
 #define EVENTS_ROOM_MIN 256U
 #define WALL_START_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 
