@@ -23,9 +23,9 @@ enum status log_open(struct log_store *store, const struct log_options *options,
     return log_life_open(store, options, out_log);
 }
 
-void log_close(struct log *self)
+void log_forget(struct log *self)
 {
-    log_life_close(self);
+    log_life_forget(self);
 }
 
 void log_delete(struct log *self)
@@ -541,6 +541,11 @@ void log_assign_leader_epoch(struct log *self, int32_t leader_epoch, int64_t sta
 int32_t log_latest_leader_epoch(const struct log *self)
 {
     return epoch_history_latest(&self->state.epochs);
+}
+
+int32_t log_leader_epoch_at(const struct log *self, int64_t offset)
+{
+    return epoch_history_epoch_at(&self->state.epochs, offset);
 }
 
 void log_end_of_leader_epoch(const struct log *self, int32_t leader_epoch, int32_t *out_epoch,

@@ -83,12 +83,10 @@ void log_store_close(struct log_store *self, void (*on_closed)(void *context), v
  * and is deleted first. */
 MUST_USE enum status log_open(struct log_store *store, const struct log_options *options,
                               struct log **out_log);
-/* The user leaves, the log stays on disk: takes a last producer snapshot; reads under way end with
- * CANCELED, no event comes any more. log_open() with the same id finds it again. */
-void log_close(struct log *self);
 void log_configure(struct log *self, const struct log_config *config);
-/* The user goes: no event comes any more, its reads have been released; the log stays on disk and
- * may be opened again. */
+/* The user goes: a last producer snapshot is taken inside the call, no event comes any more, its
+ * reads have been released (those under way end with CANCELED); the log stays on disk and may be
+ * opened again. */
 void log_forget(struct log *self);
 /* Gone after a crash as well as soon as the journal has it; the log is freed at once. */
 void log_delete(struct log *self);

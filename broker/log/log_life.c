@@ -302,7 +302,7 @@ enum status log_life_open(struct log_store *store, const struct log_options *opt
     return STATUS_OK;
 }
 
-void log_life_close(struct log *log)
+void log_life_forget(struct log *log)
 {
     check(log->magic == LOG_MAGIC);
     check(log->is_attached);

@@ -12,7 +12,7 @@
 MUST_USE enum status log_life_open(struct log_store *store, const struct log_options *options,
                                    struct log **out_log);
 /* Takes a last producer snapshot; the log stays in the store without a user. */
-void log_life_close(struct log *log);
+void log_life_forget(struct log *log);
 void log_life_delete(struct log *log);
 /* A deleted log goes once no request holds it. */
 void log_life_reap(struct log *log);

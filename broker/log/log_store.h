@@ -61,7 +61,7 @@ struct log {
     struct log_state state;
     struct log_config config;
     struct log_events events;
-    bool is_attached; /* Between log_open() and log_close(). */
+    bool is_attached; /* Between log_open() and log_forget(). */
     bool is_deleted;  /* Only the store's own work holds it still. */
     bool is_swept;
     bool has_new_names;  /* Files or the directory itself are not durable by name. */
