@@ -120,7 +120,8 @@ static void run_hops(void)
 int main(int argument_count, char **arguments)
 {
     const char *path = argument_count > 1 ? arguments[1] : "bench_lane.file";
-    host_disk_init(&disk, &(struct host_disk_options){.realtime_lane = "journal"});
+    const char *const realtime_lanes[] = {"journal", NULL};
+    host_disk_init(&disk, &(struct host_disk_options){.realtime_lanes = realtime_lanes});
     check(host_loop_init(&loop, &(struct host_loop_options){.name = "bench", .disk = &disk.disk}) ==
           STATUS_OK);
     check(posix_memalign(&block, DISK_BLOCK_BYTES, 1 << 20) == 0);
@@ -135,8 +136,8 @@ int main(int argument_count, char **arguments)
     check(bare_fd >= 0);
     (void)printf("direct: %s\n", disk_file_is_direct(&disk.disk, file) ? "yes" : "no");
     run_writes("plain", 4096);
-    run_writes("journal-0", 4096);
-    run_writes("journal-0", 65536);
+    run_writes("journal", 4096);
+    run_writes("journal", 65536);
     run_hops();
     check(close(bare_fd) == 0);
     disk_file_close(&disk.disk, file);
