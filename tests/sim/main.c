@@ -10,6 +10,7 @@
 static const struct sim_workload *const rows[] = {
     workload_disk,
     workload_net,
+    workload_quorum,
 #ifdef SIM_HAS_LOG
     workload_log,
 #endif
