@@ -16,8 +16,7 @@ static struct accumulator_batch *batch_of(struct list *link)
 void accumulator_init(struct accumulator *self, const struct accumulator_options *options)
 {
     check(options->batch_bytes_max > BATCH_HEADER_BYTES);
-    *self = (struct accumulator){
-        .options = *options, .producer_id = -1, .producer_epoch = -1};
+    *self = (struct accumulator){.options = *options, .producer_id = -1, .producer_epoch = -1};
     list_init(&self->waiting);
     list_init(&self->in_flight);
     retry_init(&self->retry, RETRY_FLOOR_MS, RETRY_CEILING_MS);
@@ -55,13 +54,23 @@ bool accumulator_is_full_for(const struct accumulator *self, size_t byte_count)
     return open != NULL && open->builder.byte_count + byte_count > self->options.batch_bytes_max;
 }
 
-static struct accumulator_batch *batch_new(struct accumulator *self, int64_t now_ns)
+bool accumulator_is_open(const struct accumulator *self)
 {
+    return open_batch(self) != NULL;
+}
+
+/* A record larger than a batch should be gets one of its own. */
+static struct accumulator_batch *batch_new(const struct accumulator *self, size_t record_bytes,
+                                           int64_t now_ns)
+{
+    size_t alone_bytes = BATCH_HEADER_BYTES + record_bytes;
+    size_t byte_count_max = self->options.batch_bytes_max;
+    byte_count_max = byte_count_max > alone_bytes ? byte_count_max : alone_bytes;
     struct accumulator_batch *batch = calloc(1, sizeof *batch);
     if (batch == NULL) {
         return NULL;
     }
-    batch_builder_init(&batch->builder, NULL, self->options.batch_bytes_max);
+    batch_builder_init(&batch->builder, NULL, byte_count_max);
     batch->opened_ns = now_ns;
     batch->producer_id = -1;
     list_init(&batch->in_line);
@@ -104,7 +113,7 @@ enum status accumulator_append(struct accumulator *self, const struct batch_buil
         }
         batch->is_urgent = true; /* Nothing more fits, so it has nothing to wait for. */
     }
-    batch = batch_new(self, now_ns);
+    batch = batch_new(self, batch_builder_record_bytes_max(record), now_ns);
     if (batch == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -204,8 +213,8 @@ enum status accumulator_take(struct accumulator *self, struct accumulator_batch 
 static bool is_earlier(const struct accumulator_batch *one, const struct accumulator_batch *other)
 {
     /* Five batches at most are compared, so the distance tells even where sequences wrap. */
-    uint32_t distance = (uint32_t)batch_base_sequence(&other->view) -
-                        (uint32_t)batch_base_sequence(&one->view);
+    uint32_t distance =
+        (uint32_t)batch_base_sequence(&other->view) - (uint32_t)batch_base_sequence(&one->view);
     return (distance & INT32_MAX) < (1U << 30) && distance != 0;
 }
 

@@ -8,9 +8,9 @@
  * again, as soon as nothing is in flight (KIP-360). A batch that may be in the log already is never
  * given new sequences; it fails with the one before it.
  *
- * Owner: producer_core. Loop: its. Limits: batches of `batch_bytes_max` before compression,
- * ACCUMULATOR_IN_FLIGHT_MAX batches in flight, as many as a broker remembers; all else is the
- * producer's buffer limit. */
+ * Owner: producer_core. Loop: its. Limits: batches of `batch_bytes_max` before compression (more
+ * only for a single record), ACCUMULATOR_IN_FLIGHT_MAX batches in flight, as many as a broker
+ * remembers; all else is the producer's buffer limit. */
 #pragma once
 
 #include "client/retry.h"
@@ -30,15 +30,15 @@ struct accumulator_record {
 struct accumulator_batch {
     struct list in_line;
     struct batch_builder builder;
-    struct batch_view view; /* Once it is sealed. */
+    struct batch_view view;             /* Once it is sealed. */
     struct accumulator_record *records; /* Owned. */
     uint32_t record_count;
     uint32_t record_room;
     int64_t opened_ns;
     uint32_t attempt_count;
     bool is_sealed;
-    bool is_urgent;   /* Does not linger. */
-    bool is_doubtful; /* An attempt ended without an answer: it may be in the log. */
+    bool is_urgent;      /* Does not linger. */
+    bool is_doubtful;    /* An attempt ended without an answer: it may be in the log. */
     int64_t producer_id; /* As stamped. */
     int16_t producer_epoch;
 };
@@ -53,7 +53,7 @@ struct accumulator_options {
 
 struct accumulator {
     struct accumulator_options options;
-    struct list waiting; /* Oldest first; only the last may be open. */
+    struct list waiting;   /* Oldest first; only the last may be open. */
     struct list in_flight; /* In the order of their sequences. */
     uint32_t in_flight_count;
     uint32_t again_count; /* Of those waiting: were in flight before. */
@@ -61,7 +61,7 @@ struct accumulator {
     int16_t producer_epoch;
     int32_t next_sequence;
     bool needs_epoch;
-    bool has_doubt; /* The batch that failed may be in the log. */
+    bool has_doubt;    /* The batch that failed may be in the log. */
     bool is_exhausted; /* No epoch is left. */
     struct retry retry;
     int64_t not_before_ns;
@@ -74,10 +74,11 @@ void accumulator_done(struct accumulator *self);
 /* Before the first take, and after a new one was asked for. */
 void accumulator_identify(struct accumulator *self, int64_t producer_id, int16_t producer_epoch);
 
-/* FULL: larger than any batch. */
 MUST_USE enum status accumulator_append(struct accumulator *self,
                                         const struct batch_builder_record *record,
                                         const struct accumulator_record *entry, int64_t now_ns);
+/* There is a batch that takes records. */
+bool accumulator_is_open(const struct accumulator *self);
 /* The open batch would be ended by a record of this size. */
 bool accumulator_is_full_for(const struct accumulator *self, size_t byte_count);
 /* What waits shall not linger. */

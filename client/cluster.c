@@ -12,6 +12,7 @@
 #define CLUSTER_MAGIC 0xc1a57e20U
 #define REFRESH_FLOOR_MS 20
 #define REFRESH_CEILING_MS 1000
+#define REFRESH_REST_MS 50 /* Between two looks, however many ask for one. */
 #define REFRESH_PERIOD_MS 60000
 #define METADATA_TIMEOUT_MS 5000
 #define METADATA_VERSION_MIN 1
@@ -139,7 +140,7 @@ void cluster_refresh(struct cluster *self)
         return;
     }
     int64_t rested_ns = loop_now_ns(self->options.loop) - self->refreshed_ns;
-    int64_t pause_ns = REFRESH_FLOOR_MS * CLOCK_NS_PER_MS;
+    int64_t pause_ns = REFRESH_REST_MS * CLOCK_NS_PER_MS;
     refresh_after(self, self->has_refreshed && rested_ns < pause_ns ? pause_ns - rested_ns : 0);
 }
 
@@ -229,7 +230,7 @@ static void metadata_on_done(struct ask *ask, enum status status)
         retry_reset(&self->refresh_retry);
         refresh_after(self, REFRESH_PERIOD_MS * CLOCK_NS_PER_MS);
         if (self->is_refresh_due) {
-            refresh_after(self, REFRESH_FLOOR_MS * CLOCK_NS_PER_MS);
+            refresh_after(self, REFRESH_REST_MS * CLOCK_NS_PER_MS);
         }
     }
     self->is_refresh_due = false;
