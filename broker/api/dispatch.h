@@ -27,6 +27,10 @@ struct api_shard {
     struct decompressor decompressor; /* For batches that must be opened to be checked. */
     struct list free_requests;
     uint32_t free_request_count;
+    uint32_t active_request_count;
+    /* Set while the node stops: called when the last request has ended. */
+    void (*on_idle)(struct api_shard *self);
+    void *owner; /* Whoever set on_idle. */
 };
 
 struct api_node {

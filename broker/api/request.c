@@ -32,11 +32,16 @@ void request_done(struct request *self)
     if (shard->free_request_count >= FREE_REQUESTS_MAX) {
         arena_done(&self->arena);
         free(self);
-        return;
+    } else {
+        arena_reset(&self->arena);
+        list_append(&shard->free_requests, &self->link);
+        shard->free_request_count += 1;
     }
-    arena_reset(&self->arena);
-    list_append(&shard->free_requests, &self->link);
-    shard->free_request_count += 1;
+    check(shard->active_request_count > 0);
+    shard->active_request_count -= 1;
+    if (shard->active_request_count == 0 && shard->on_idle != NULL) {
+        shard->on_idle(shard);
+    }
 }
 
 enum status request_new(struct api_shard *shard, struct frame *frame, struct ticket *ticket,
@@ -56,6 +61,7 @@ enum status request_new(struct api_shard *shard, struct frame *frame, struct tic
     self->ticket = ticket;
     self->frame = frame;
     self->header = header;
+    shard->active_request_count += 1;
     self->received_ns = loop_now_ns(shard->loop);
     self->body = reader;
     self->state = NULL;
@@ -144,4 +150,15 @@ bool request_body_is_whole(struct request *self, enum status decoded)
     request_close(self, decoded != STATUS_OK ? "its request body is malformed"
                                              : "bytes follow its request body");
     return false;
+}
+
+void request_free_all(struct api_shard *shard)
+{
+    struct list *link;
+    while ((link = list_take_first(&shard->free_requests)) != NULL) {
+        struct request *self = container_of(link, struct request, link);
+        arena_done(&self->arena);
+        free(self);
+    }
+    shard->free_request_count = 0;
 }

@@ -52,6 +52,8 @@ void request_drop(struct request *self);
 void request_close(struct request *self, const char *why);
 /* The end of on_sent: the request and its frame are gone. */
 void request_done(struct request *self);
+/* At the end: frees what the shard keeps for later requests. */
+void request_free_all(struct api_shard *shard);
 /* The same bytes of the request's own frame, writable: a batch is stamped where it was received. */
 uint8_t *request_bytes_at(struct request *self, const void *bytes);
 /* Decoding is done: true when the body was whole and nothing followed it, else the request is

@@ -256,6 +256,15 @@ void partition_configure(struct partition *self, const struct partition_config *
     }
 }
 
+void partition_retire(struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role != PARTITION_ROLE_FAILED) {
+        self->role = PARTITION_ROLE_NONE;
+    }
+    lose_waits(self);
+}
+
 void partition_fail(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);

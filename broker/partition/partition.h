@@ -58,6 +58,8 @@ void partition_delete(struct partition *self);
 /* Leads or follows, or just has another ISR. Older epochs than known are ignored. */
 void partition_assign(struct partition *self, const struct partition_assignment *assignment);
 void partition_configure(struct partition *self, const struct partition_config *config);
+/* The node stops: all waits end, nothing is served any more. */
+void partition_retire(struct partition *self);
 /* The shard's storage failed: nothing is acknowledged or served any more. */
 void partition_fail(struct partition *self);
 /* The log has room again: appends that met a full journal are tried again, in order. */

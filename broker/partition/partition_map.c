@@ -27,6 +27,7 @@ struct partition_map {
     struct image *image;     /* Shared, counted. */
     uint32_t entry_count;
     bool is_failed;
+    bool is_retired;
     struct list blocked; /* Partitions with appends that wait for room in the journal. */
     struct list buckets[BUCKET_COUNT];
     void (*on_closed)(void *context);
@@ -136,6 +137,18 @@ enum status partition_map_open(const struct partition_map_options *options,
     }
     *out_self = self;
     return STATUS_OK;
+}
+
+void partition_map_retire(struct partition_map *self)
+{
+    check(self->magic == PARTITION_MAP_MAGIC);
+    self->is_retired = true;
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        list_for_each_removable(link, &self->buckets[i])
+        {
+            partition_retire(container_of(link, struct entry, in_bucket)->partition);
+        }
+    }
 }
 
 static void close_on_store_closed(void *context)
@@ -296,6 +309,9 @@ void partition_map_apply(struct partition_map *self, struct image *image)
     check(self->magic == PARTITION_MAP_MAGIC);
     check(image != NULL);
     check(self->image == NULL || image_index(image) >= image_index(self->image));
+    if (self->is_retired) {
+        return;
+    }
     struct image *before = self->image;
     bool is_every_topic_new = has_other_defaults(self, image);
     /* First, so that a topic made anew under its old name finds the name free. */

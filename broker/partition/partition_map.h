@@ -33,6 +33,8 @@ struct partition_map_options {
 
 MUST_USE enum status partition_map_open(const struct partition_map_options *options,
                                         struct partition_map **out_self);
+/* The node stops: every wait ends and images are ignored from here on, so that requests drain. */
+void partition_map_retire(struct partition_map *self);
 /* Clean stop of the shard's storage; frees the map behind on_closed. */
 void partition_map_close(struct partition_map *self, void (*on_closed)(void *context),
                          void *context);
