@@ -25,6 +25,7 @@ void broker_shard_open(struct broker_shard *self)
 {
     self->api->owner = self;
     list_init(&self->api->free_requests);
+    producer_ids_init(&self->api->producer_ids, self->api);
     self->open_mail.deliver = open_deliver;
     mailbox_post(&self->api->loop->mailbox, &self->open_mail);
 }

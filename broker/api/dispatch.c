@@ -1,10 +1,16 @@
 #include "broker/api/dispatch.h"
 
 #include "broker/api/serve_api_versions.h"
+#include "broker/api/serve_alter_configs.h"
+#include "broker/api/serve_create_partitions.h"
+#include "broker/api/serve_create_topics.h"
 #include "broker/api/serve_delete_records.h"
+#include "broker/api/serve_delete_topics.h"
 #include "broker/api/serve_describe_cluster.h"
+#include "broker/api/serve_describe_configs.h"
 #include "broker/api/serve_epoch_end.h"
 #include "broker/api/serve_fetch.h"
+#include "broker/api/serve_init_producer_id.h"
 #include "broker/api/serve_list_offsets.h"
 #include "broker/api/serve_metadata.h"
 #include "broker/api/serve_produce.h"
@@ -24,8 +30,15 @@ static const struct row rows[] = {
     {{API_KEY_LIST_OFFSETS, 1, 11}, serve_list_offsets},
     {{API_KEY_METADATA, 0, 13}, serve_metadata},
     {{API_KEY_API_VERSIONS, 0, 4}, serve_api_versions},
+    {{API_KEY_CREATE_TOPICS, 0, 7}, serve_create_topics},
+    {{API_KEY_DELETE_TOPICS, 1, 6}, serve_delete_topics},
     {{API_KEY_DELETE_RECORDS, 0, 2}, serve_delete_records},
+    {{API_KEY_INIT_PRODUCER_ID, 0, 5}, serve_init_producer_id},
     {{API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4}, serve_epoch_end},
+    {{API_KEY_DESCRIBE_CONFIGS, 1, 4}, serve_describe_configs},
+    {{API_KEY_ALTER_CONFIGS, 0, 2}, serve_alter_configs},
+    {{API_KEY_CREATE_PARTITIONS, 0, 3}, serve_create_partitions},
+    {{API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1}, serve_alter_configs_incremental},
     {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

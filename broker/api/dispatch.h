@@ -7,6 +7,7 @@
  * Owner: the node. Loop: each shard's own. */
 #pragma once
 
+#include "broker/api/producer_ids.h"
 #include "broker/api/request.h"
 #include "broker/metadata/config_key.h"
 #include "broker/partition/partition_map.h"
@@ -15,8 +16,6 @@
 #define API_SHARDS_MAX 64U
 
 struct api_node;
-struct controller;
-struct producer_id_pool;
 
 /* What handlers of one shard work with. */
 struct api_shard {
@@ -25,6 +24,7 @@ struct api_shard {
     struct api_node *node;     /* Shared by the shards; constant after start unless atomic. */
     struct partition_map *map; /* This shard's. */
     struct decompressor decompressor; /* For batches that must be opened to be checked. */
+    struct producer_ids producer_ids;
     struct list free_requests;
     uint32_t free_request_count;
     uint32_t active_request_count;
@@ -44,7 +44,6 @@ struct api_node {
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */
     uint32_t default_partition_count; /* num.partitions */
-    struct producer_id_pool *producer_ids;
 };
 
 /* For connection_options.on_frame; the connection's context is its api_shard. */
