@@ -27,6 +27,7 @@ struct broker {
 
     struct controller *controller; /* Owned; used on the quorum's loop. */
     struct quorum *quorum;         /* Owned; used on the quorum's loop. */
+    struct uplink *uplink;         /* Owned; lives on the quorum's loop. */
     struct mail quorum_mail;
     enum status quorum_status;
     struct wire_uuid directory_id;
@@ -118,7 +119,7 @@ static void start_member(struct broker *self)
 {
     struct broker_member_options options = {
         .loop = self->home,
-        .controller = self->controller,
+        .uplink = self->uplink,
         .broker_id = self->node.broker_id,
         .directory_id = self->directory_id,
         .listener_name = LISTENER_NAME,
@@ -151,6 +152,7 @@ static void quorum_opened_deliver(struct mail *mail)
         return;
     }
     self->node.controller = self->controller;
+    self->node.uplink = self->uplink;
     start_member(self);
 }
 
@@ -191,6 +193,13 @@ static enum status open_quorum(struct broker *self)
         (struct quorum_voter){.node_id = self->node.broker_id, .address = self->node.advertised};
     TRY(quorum_open(&quorum, &self->quorum));
     controller_attach(self->controller, self->quorum);
+    struct uplink_options uplink = {.loop = self->options.quorum_loop,
+                                    .controller = self->controller,
+                                    .quorum = self->quorum,
+                                    .broker_id = self->node.broker_id,
+                                    .voters = quorum.voters,
+                                    .voter_count = quorum.voter_count};
+    TRY(uplink_new(&uplink, &self->uplink));
     struct quorum_status status = quorum_status_of(self->quorum);
     memcpy(self->directory_id.bytes, status.directory_id, sizeof self->directory_id.bytes);
     return STATUS_OK;
@@ -368,10 +377,16 @@ static void quorum_on_closed(void *context)
     mailbox_post(&self->home->mailbox, &self->quorum_mail);
 }
 
+static void uplink_on_closed(void *context)
+{
+    struct broker *self = context;
+    quorum_close(self->quorum, quorum_on_closed, self);
+}
+
 static void quorum_close_deliver(struct mail *mail)
 {
     struct broker *self = container_of(mail, struct broker, quorum_mail);
-    quorum_close(self->quorum, quorum_on_closed, self);
+    uplink_close(self->uplink, uplink_on_closed, self);
 }
 
 static void shard_on_idle(struct broker_shard *shard)

@@ -29,7 +29,7 @@ static bool stops_here(struct broker_member *self)
     return true;
 }
 
-static void register_on_done(struct controller_request *asked, enum status status)
+static void register_on_done(struct uplink_call *asked, enum status status)
 {
     struct broker_member *self = container_of(asked, struct broker_member, asked);
     check(self->magic == BROKER_MEMBER_MAGIC);
@@ -47,13 +47,14 @@ static void register_on_done(struct controller_request *asked, enum status statu
         ask_later(self, RETRY_MS * 10);
         return;
     }
-    self->epoch = self->registration.epoch != 0 ? self->registration.epoch : (int64_t)asked->index;
+    self->epoch =
+        self->registration.epoch != 0 ? self->registration.epoch : (int64_t)asked->request.index;
     trace_line(self->options.loop->trace, TRACE_INFO, "member", "registered",
                "broker=%d epoch=%lld", self->options.broker_id, (long long)self->epoch);
     ask(self); /* The first heartbeat unfences as soon as the shards have followed. */
 }
 
-static void heartbeat_on_done(struct controller_request *asked, enum status status)
+static void heartbeat_on_done(struct uplink_call *asked, enum status status)
 {
     struct broker_member *self = container_of(asked, struct broker_member, asked);
     check(self->magic == BROKER_MEMBER_MAGIC);
@@ -93,8 +94,8 @@ static void prepare_registration(struct broker_member *self)
                                            .endpoints = &self->endpoint,
                                            .endpoint_count = 1,
                                            .is_voter = self->options.is_voter};
-    self->asked.kind = CONTROLLER_REGISTER_BROKER;
-    self->asked.command.register_broker = &self->registration;
+    self->asked.request.kind = CONTROLLER_REGISTER_BROKER;
+    self->asked.request.command.register_broker = &self->registration;
     self->asked.on_done = register_on_done;
 }
 
@@ -104,8 +105,8 @@ static void prepare_heartbeat(struct broker_member *self)
         .broker_id = self->options.broker_id,
         .broker_epoch = self->epoch,
         .applied_index = self->options.applied_index(self->options.context)};
-    self->asked.kind = CONTROLLER_HEARTBEAT;
-    self->asked.command.heartbeat = &self->heartbeat;
+    self->asked.request.kind = CONTROLLER_HEARTBEAT;
+    self->asked.request.command.heartbeat = &self->heartbeat;
     self->asked.on_done = heartbeat_on_done;
 }
 
@@ -113,14 +114,14 @@ static void ask(struct broker_member *self)
 {
     check(!self->is_asking);
     self->is_asking = true;
-    self->asked = (struct controller_request){.deadline_ns = loop_now_ns(self->options.loop) +
-                                                             ASK_TIMEOUT_MS * CLOCK_NS_PER_MS};
+    self->asked = (struct uplink_call){.request.deadline_ns = loop_now_ns(self->options.loop) +
+                                                              ASK_TIMEOUT_MS * CLOCK_NS_PER_MS};
     if (self->epoch < 0) {
         prepare_registration(self);
     } else {
         prepare_heartbeat(self);
     }
-    controller_post(self->options.controller, &self->asked, self->options.loop);
+    uplink_post(self->options.uplink, &self->asked, self->options.loop);
 }
 
 void broker_member_init(struct broker_member *self, const struct broker_member_options *options)

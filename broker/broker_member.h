@@ -7,11 +7,11 @@
  * Owner: the broker. Loop: the first shard's. */
 #pragma once
 
-#include "broker/controller/controller.h"
+#include "broker/uplink/uplink.h"
 
 struct broker_member_options {
     struct loop *loop;
-    struct controller *controller;
+    struct uplink *uplink;
     int32_t broker_id;
     struct wire_uuid directory_id;
     const char *listener_name;
@@ -35,7 +35,7 @@ struct broker_member {
     struct broker_decisions_endpoint endpoint;
     struct broker_decisions_register registration;
     struct broker_decisions_heartbeat heartbeat;
-    struct controller_request asked;
+    struct uplink_call asked;
     void (*on_stopped)(void *context);
 };
 

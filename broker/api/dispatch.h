@@ -39,7 +39,8 @@ struct api_node {
     struct config_key_view config_view; /* Of this broker; the image is each request's own. */
     struct address advertised;          /* Of this broker, as clients reach it. */
     struct budget *budget;
-    struct controller *controller;
+    struct controller *controller; /* This node's. */
+    struct uplink *uplink;         /* The way to the active one. */
     uint32_t shard_count;
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */

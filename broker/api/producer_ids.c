@@ -38,7 +38,7 @@ static void fail_waiting(struct producer_ids *self, enum status status)
 
 static void ask(struct producer_ids *self);
 
-static void asked_on_done(struct controller_request *asked, enum status status)
+static void asked_on_done(struct uplink_call *asked, enum status status)
 {
     struct producer_ids *self = container_of(asked, struct producer_ids, asked);
     self->is_asking = false;
@@ -70,12 +70,12 @@ static void ask(struct producer_ids *self)
     self->is_asking = true;
     self->command = (struct producer_id_decisions_request){.broker_id = node->broker_id,
                                                            .broker_epoch = broker->epoch};
-    self->asked = (struct controller_request){.kind = CONTROLLER_ALLOCATE_PRODUCER_IDS,
-                                              .command.producer_ids = &self->command,
-                                              .deadline_ns = loop_now_ns(self->shard->loop) +
-                                                             ASK_TIMEOUT_MS * CLOCK_NS_PER_MS,
-                                              .on_done = asked_on_done};
-    controller_post(node->controller, &self->asked, self->shard->loop);
+    self->asked = (struct uplink_call){.request = {.kind = CONTROLLER_ALLOCATE_PRODUCER_IDS,
+                                                   .command.producer_ids = &self->command,
+                                                   .deadline_ns = loop_now_ns(self->shard->loop) +
+                                                                  ASK_TIMEOUT_MS * CLOCK_NS_PER_MS},
+                                       .on_done = asked_on_done};
+    uplink_post(node->uplink, &self->asked, self->shard->loop);
 }
 
 void producer_ids_take(struct producer_ids *self, struct producer_ids_wait *wait)

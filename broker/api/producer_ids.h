@@ -6,7 +6,7 @@
  * Owner: the shard. Loop: the shard's. Limits: waits are embedded in requests. */
 #pragma once
 
-#include "broker/controller/controller.h"
+#include "broker/uplink/uplink.h"
 
 struct api_shard;
 
@@ -16,7 +16,7 @@ struct producer_ids {
     int64_t end_id;
     struct list waiting;
     bool is_asking;
-    struct controller_request asked;
+    struct uplink_call asked;
     struct producer_id_decisions_request command;
 };
 

@@ -26,6 +26,9 @@ struct request {
     struct frame *frame;   /* Owned (one reference). */
     struct access_context context;
     struct kafka_request_header header; /* Its client id points into the frame. */
+    /* Another broker hands on a client's request; `forward_header` is that broker's own. */
+    bool is_forwarded;
+    struct kafka_request_header forward_header;
     int64_t received_ns;
     struct wire_reader body;
     struct arena arena;
@@ -46,6 +49,12 @@ MUST_USE enum status request_new(struct api_shard *shard, struct frame *frame,
 void request_begin_answer(struct request *self);
 /* Sends what was written. A body that did not fit its limits closes the connection. */
 void request_send(struct request *self);
+/* Sends bytes that are a whole answer already: header and body. They live until on_sent. */
+void request_send_raw(struct request *self, const void *bytes, size_t byte_count);
+/* Goes on with the client's request inside a forwarded one. MALFORMED: the caller closes. */
+MUST_USE enum status request_unwrap(struct request *self);
+/* Answers a forwarded request with "not the active controller". */
+void request_refuse_forwarded(struct request *self);
 /* No answer at all (acks=0). */
 void request_drop(struct request *self);
 /* The peer broke the format: drops the request and closes its connection with `why`. */

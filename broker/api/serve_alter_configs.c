@@ -143,8 +143,8 @@ static void post(struct alter_configs *self, bool validate_only)
 {
     self->command.validate_only = validate_only;
     self->command.is_replacing = !self->is_incremental;
-    self->call.asked.kind = CONTROLLER_ALTER_CONFIGS;
-    self->call.asked.command.alter_configs = &self->command;
+    self->call.up.request.kind = CONTROLLER_ALTER_CONFIGS;
+    self->call.up.request.command.alter_configs = &self->command;
     admin_call_post(&self->call, self->request, ALTER_CONFIGS_TIMEOUT_MS, answer);
 }
 

@@ -121,7 +121,7 @@ void serve_create_partitions(struct request *request)
         request_close(request, "a CreatePartitions request is larger than its memory");
         return;
     }
-    self->call.asked.kind = CONTROLLER_CREATE_PARTITIONS;
-    self->call.asked.command.create_partitions = &self->command;
+    self->call.up.request.kind = CONTROLLER_CREATE_PARTITIONS;
+    self->call.up.request.command.create_partitions = &self->command;
     admin_call_post(&self->call, request, self->in.timeout_ms, answer);
 }

@@ -161,7 +161,7 @@ void serve_create_topics(struct request *request)
         request_close(request, "a CreateTopics request is larger than its memory");
         return;
     }
-    self->call.asked.kind = CONTROLLER_CREATE_TOPICS;
-    self->call.asked.command.create_topics = &self->command;
+    self->call.up.request.kind = CONTROLLER_CREATE_TOPICS;
+    self->call.up.request.command.create_topics = &self->command;
     admin_call_post(&self->call, request, self->in.timeout_ms, answer);
 }

@@ -100,7 +100,7 @@ void serve_delete_topics(struct request *request)
         request_close(request, "a DeleteTopics request is larger than its memory");
         return;
     }
-    self->call.asked.kind = CONTROLLER_DELETE_TOPICS;
-    self->call.asked.command.delete_topics = &self->command;
+    self->call.up.request.kind = CONTROLLER_DELETE_TOPICS;
+    self->call.up.request.command.delete_topics = &self->command;
     admin_call_post(&self->call, request, self->in.timeout_ms, answer);
 }

@@ -247,7 +247,7 @@ void serve_metadata(struct request *request)
         answer(self);
         return;
     }
-    self->call.asked.kind = CONTROLLER_CREATE_TOPICS;
-    self->call.asked.command.create_topics = &self->command;
+    self->call.up.request.kind = CONTROLLER_CREATE_TOPICS;
+    self->call.up.request.command.create_topics = &self->command;
     admin_call_post(&self->call, request, AUTO_CREATE_TIMEOUT_MS, create_on_answered);
 }
