@@ -12,6 +12,7 @@
 
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
+#define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
 struct broker {
     uint32_t magic;
@@ -103,7 +104,8 @@ static struct partition_config config_of(void *context, const struct image *imag
                 .is_delete_policy = settings.is_deleted_from,
                 .is_memory_durable = settings.durability == TOPIC_CONFIG_DURABILITY_MEMORY},
         .min_isr = (uint8_t)settings.insync_replicas_min,
-        .is_log_append_time = settings.is_append_time};
+        .is_log_append_time = settings.is_append_time,
+        .producer_expiry_ms = PRODUCER_EXPIRY_MS};
 }
 
 /* ---- start ---- */
@@ -153,6 +155,9 @@ static void quorum_opened_deliver(struct mail *mail)
     }
     self->node.controller = self->controller;
     self->node.uplink = self->uplink;
+    for (uint32_t i = 0; i < self->options.shard_count; i++) {
+        broker_shard_start(&self->shards[i]);
+    }
     start_member(self);
 }
 
@@ -276,6 +281,11 @@ static void init_shard(struct broker *self, uint32_t index)
     shard->context = self;
     shard->on_opened = shard_on_opened;
     shard->on_applied = shard_on_applied;
+    shard->follower_options = (struct follower_options){.loop = api->loop,
+                                                        .broker_id = self->node.broker_id,
+                                                        .lag_ms = config->replica_lag_ms,
+                                                        .on_failed = shard_on_failed,
+                                                        .context = shard};
     shard->map_options =
         (struct partition_map_options){.loop = api->loop,
                                        .directory = config->log_dir,

@@ -10,13 +10,19 @@ static void opened_deliver(struct mail *mail)
     self->on_opened(self);
 }
 
+static enum status open_parts(struct broker_shard *self)
+{
+    TRY(follower_new(&self->follower_options, &self->follower));
+    self->map_options.observer = follower_observer(self->follower);
+    TRY(partition_map_open(&self->map_options, &self->api->map));
+    decompressor_init(&self->api->decompressor, self->api->node->budget);
+    return STATUS_OK;
+}
+
 static void open_deliver(struct mail *mail)
 {
     struct broker_shard *self = container_of(mail, struct broker_shard, open_mail);
-    self->open_status = partition_map_open(&self->map_options, &self->api->map);
-    if (self->open_status == STATUS_OK) {
-        decompressor_init(&self->api->decompressor, self->api->node->budget);
-    }
+    self->open_status = open_parts(self);
     self->open_mail.deliver = opened_deliver;
     mailbox_post(&self->home->mailbox, &self->open_mail);
 }
@@ -28,6 +34,20 @@ void broker_shard_open(struct broker_shard *self)
     producer_ids_init(&self->api->producer_ids, self->api);
     self->open_mail.deliver = open_deliver;
     mailbox_post(&self->api->loop->mailbox, &self->open_mail);
+}
+
+static void start_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, start_mail);
+    if (self->follower != NULL && self->api->map != NULL) {
+        follower_start(self->follower, self->api->map, self->api->node->uplink);
+    }
+}
+
+void broker_shard_start(struct broker_shard *self)
+{
+    self->start_mail.deliver = start_deliver;
+    mailbox_post(&self->api->loop->mailbox, &self->start_mail);
 }
 
 static void closed_deliver(struct mail *mail)
@@ -82,16 +102,32 @@ static void drain_on_idle(struct api_shard *api)
     say_idle(api->owner);
 }
 
+static void drain_requests(struct broker_shard *self)
+{
+    if (self->api->active_request_count == 0) {
+        say_idle(self);
+    } else {
+        self->api->on_idle = drain_on_idle;
+    }
+}
+
+static void drain_on_follower_closed(void *context)
+{
+    struct broker_shard *self = context;
+    self->follower = NULL;
+    drain_requests(self);
+}
+
 static void drain_deliver(struct mail *mail)
 {
     struct broker_shard *self = container_of(mail, struct broker_shard, close_mail);
     if (self->api->map != NULL) {
         partition_map_retire(self->api->map);
     }
-    if (self->api->active_request_count == 0) {
-        say_idle(self);
+    if (self->follower != NULL) {
+        follower_close(self->follower, drain_on_follower_closed, self);
     } else {
-        self->api->on_idle = drain_on_idle;
+        drain_requests(self);
     }
 }
 
@@ -122,6 +158,9 @@ static void apply_deliver(struct mail *mail)
     self->index = image_index(self->image);
     if (self->shard->api->map != NULL) { /* Else it is closing. */
         partition_map_apply(self->shard->api->map, self->image);
+        if (self->shard->follower != NULL) {
+            follower_follow_image(self->shard->follower);
+        }
     }
     image_unref(self->image);
     self->mail.deliver = applied_deliver;

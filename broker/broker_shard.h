@@ -4,10 +4,14 @@
 #pragma once
 
 #include "broker/api/dispatch.h"
+#include "broker/follower/follower.h"
 
 struct broker_shard {
     struct api_shard *api; /* Borrowed: in the broker's api_node. */
     struct partition_map_options map_options;
+    struct follower_options follower_options;
+    struct follower *follower; /* Owned; the shard's. */
+    struct mail start_mail;
     struct mail open_mail;
     struct mail close_mail;
     enum status open_status;
@@ -21,6 +25,8 @@ struct broker_shard {
 
 /* Opens the shard's logs on its own loop. */
 void broker_shard_open(struct broker_shard *self);
+/* The way to the controller is there: followers pull from now on. */
+void broker_shard_start(struct broker_shard *self);
 /* Ends all waits and lets the requests end; on_idle on the home loop. The listener is closed. */
 void broker_shard_drain(struct broker_shard *self);
 /* Closes the logs, when every shard is idle. */
