@@ -179,7 +179,7 @@ static enum status make_world(struct program *self)
     self->shard_count =
         self->config.shard_count > 0 ? (uint32_t)self->config.shard_count : core_count();
     for (uint32_t i = 0; i < self->shard_count; i++) {
-        char name[16];
+        char name[HOST_THREAD_NAME_BYTES_MAX + 8];
         snprintf(name, sizeof name, "shard-%u", i);
         struct host_loop_options options = {
             .name = name, .disk = &self->disk.disk, .trace = &self->trace.trace};
