@@ -1,5 +1,6 @@
 #include "broker/broker.h"
 
+#include "broker/api/broker_session.h"
 #include "broker/broker_member.h"
 #include "broker/broker_shard.h"
 #include "broker/metadata/topic_config.h"
@@ -329,6 +330,7 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     self->node.listener_name = LISTENER_NAME;
     self->node.budget = &self->budget;
     self->node.shard_count = options->shard_count;
+    self->node.quorum_loop = options->quorum_loop;
     self->node.is_auto_create = config->is_auto_create;
     self->node.config_view.broker_id = self->node.broker_id;
     enum status status = prepare_directories(self);
@@ -429,6 +431,7 @@ static void listener_on_closed(void *context)
 static void stop_at_home(struct broker *self)
 {
     self->is_stopping = true;
+    self->node.is_stopping = true;
     if (!self->has_member) {
         start_member(self); /* So that there is one way to stop only. */
     }

@@ -41,6 +41,9 @@ struct api_node {
     struct budget *budget;
     struct controller *controller; /* This node's. */
     struct uplink *uplink;         /* The way to the active one. */
+    struct loop *quorum_loop;
+    struct quorum_peers *peers; /* NULL with one voter. */
+    _Atomic bool is_stopping;
     uint32_t shard_count;
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */
