@@ -6,6 +6,7 @@
 #include "broker/metadata/topic_config.h"
 #include "proto/frame/listener.h"
 #include "proto/sys/check.h"
+#include "raft/peer_transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct broker {
     struct controller *controller; /* Owned; used on the quorum's loop. */
     struct quorum *quorum;         /* Owned; used on the quorum's loop. */
     struct uplink *uplink;         /* Owned; lives on the quorum's loop. */
+    struct quorum_peers *peers;    /* Owned; NULL with one voter. */
     struct mail quorum_mail;
     enum status quorum_status;
     struct wire_uuid directory_id;
@@ -173,7 +175,42 @@ static void quorum_on_fatal(void *context, enum status why)
     fail(context, why);
 }
 
-static enum status open_quorum(struct broker *self)
+static void quorum_on_peer(void *context, int32_t node_id, bool is_down)
+{
+    struct broker *self = context;
+    controller_peer_changed(self->controller, node_id, is_down);
+}
+
+/* The voters of the settings; none named: this broker alone. */
+static void fill_voters(struct broker *self, struct quorum_options *quorum)
+{
+    const struct broker_config *config = self->options.config;
+    quorum->voter_count = config->voter_count > 0 ? config->voter_count : 1;
+    for (uint32_t i = 0; i < config->voter_count; i++) {
+        quorum->voters[i] = config->voters[i];
+    }
+    if (config->voter_count == 0) {
+        quorum->voters[0] = (struct quorum_voter){.node_id = self->node.broker_id,
+                                                  .address = self->node.advertised};
+    }
+}
+
+static enum status open_peers(struct broker *self, struct quorum_options *quorum)
+{
+    if (quorum->voter_count == 1) {
+        return STATUS_OK;
+    }
+    struct peer_transport_options options = {.loop = self->options.quorum_loop,
+                                             .node_id = self->node.broker_id,
+                                             .voter_count = quorum->voter_count};
+    memcpy(options.voters, quorum->voters, sizeof options.voters);
+    TRY(peer_transport_open(&options, &self->peers));
+    quorum->peers = self->peers;
+    self->node.peers = self->peers;
+    return STATUS_OK;
+}
+
+static enum status open_controller(struct broker *self)
 {
     const struct broker_config *config = self->options.config;
     struct controller_options controller = {
@@ -185,18 +222,23 @@ static enum status open_quorum(struct broker *self)
         .on_image = controller_on_image,
         .on_fatal = quorum_on_fatal,
         .context = self};
-    TRY(controller_new(&controller, &self->controller));
+    return controller_new(&controller, &self->controller);
+}
+
+static enum status open_quorum(struct broker *self)
+{
+    TRY(open_controller(self));
     struct quorum_options quorum = {.loop = self->options.quorum_loop,
                                     .directory = self->quorum_directory,
                                     .node_id = self->node.broker_id,
-                                    .voter_count = 1,
                                     .fsm = controller_fsm(self->controller),
-                                    .election_ms = (uint32_t)config->election_ms,
+                                    .election_ms = (uint32_t)self->options.config->election_ms,
                                     .on_leadership = quorum_on_leadership,
+                                    .on_peer = quorum_on_peer,
                                     .on_fatal = quorum_on_fatal,
                                     .context = self};
-    quorum.voters[0] =
-        (struct quorum_voter){.node_id = self->node.broker_id, .address = self->node.advertised};
+    fill_voters(self, &quorum);
+    TRY(open_peers(self, &quorum));
     TRY(quorum_open(&quorum, &self->quorum));
     controller_attach(self->controller, self->quorum);
     struct uplink_options uplink = {.loop = self->options.quorum_loop,
@@ -381,12 +423,22 @@ static void quorum_closed_deliver(struct mail *mail)
     }
 }
 
-static void quorum_on_closed(void *context)
+static void peers_on_closed(void *context)
 {
     struct broker *self = context;
     controller_free(self->controller);
     self->quorum_mail.deliver = quorum_closed_deliver;
     mailbox_post(&self->home->mailbox, &self->quorum_mail);
+}
+
+static void quorum_on_closed(void *context)
+{
+    struct broker *self = context;
+    if (self->peers != NULL) {
+        peer_transport_close(self->peers, peers_on_closed, self);
+    } else {
+        peers_on_closed(self);
+    }
 }
 
 static void uplink_on_closed(void *context)

@@ -397,10 +397,18 @@ static void peers_on_message(void *context, struct quorum_message *message)
     quorum_receive(&self->core, message);
 }
 
+static void tell_peer(struct quorum *self, int32_t node_id, bool is_down)
+{
+    if (self->options.on_peer != NULL) {
+        self->options.on_peer(self->options.context, node_id, is_down);
+    }
+}
+
 static void peers_on_connected(void *context, int32_t node_id)
 {
     struct quorum *self = context;
     if (!self->is_closing) {
+        tell_peer(self, node_id, false);
         say_hello(self, node_id);
     }
 }
@@ -408,7 +416,11 @@ static void peers_on_connected(void *context, int32_t node_id)
 static void peers_on_lost(void *context, int32_t node_id)
 {
     struct quorum *self = context;
-    if (!self->is_closing && self->is_core_open) {
+    if (self->is_closing) {
+        return;
+    }
+    tell_peer(self, node_id, true);
+    if (self->is_core_open) {
         quorum_core_peer_lost(&self->core, node_id);
     }
 }

@@ -48,6 +48,8 @@ struct quorum_options {
     /* Leadership of this node: `is_ready` true when a barrier of its own term was applied and it
      * may serve and decide; false as soon as leadership is lost or in doubt. */
     void (*on_leadership)(void *context, bool is_ready, int64_t term);
+    /* The link to another voter broke, or is there again; NULL: nobody wants to know. */
+    void (*on_peer)(void *context, int32_t node_id, bool is_down);
     /* The quorum's own storage failed or lied: the node must stop. */
     void (*on_fatal)(void *context, enum status why);
     void *context;

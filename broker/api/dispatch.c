@@ -1,6 +1,7 @@
 #include "broker/api/dispatch.h"
 
 #include "broker/api/serve_api_versions.h"
+#include "broker/api/peer_frames.h"
 #include "broker/api/serve_alter_configs.h"
 #include "broker/api/serve_controller.h"
 #include "broker/api/serve_create_partitions.h"
@@ -18,6 +19,7 @@
 #include "broker/uplink/uplink_wire.h"
 #include "proto/kafka/api_key.h"
 #include "proto/sys/check.h"
+#include "raft/peer_transport.h"
 
 struct row {
     struct dispatch_range range;
@@ -104,9 +106,20 @@ static void dispatch(struct request *request)
     row->serve(request);
 }
 
+static bool is_peer_frame(const struct frame *frame)
+{
+    struct wire_reader reader;
+    wire_reader_init(&reader, frame->bytes, frame->byte_count);
+    return wire_read_int16(&reader) == PEER_TRANSPORT_API_KEY;
+}
+
 void dispatch_on_frame(struct connection *connection, struct frame *frame, struct ticket *ticket)
 {
     struct api_shard *shard = connection_context(connection);
+    if (is_peer_frame(frame)) {
+        peer_frames_take(shard, frame, ticket);
+        return;
+    }
     struct request *request;
     enum status status = request_new(shard, frame, ticket, &request);
     if (status != STATUS_OK) {
