@@ -5,6 +5,7 @@
 #include "broker/broker.h"
 #include "proto/sys/host/host_clock.h"
 #include "proto/sys/host/host_disk.h"
+#include "proto/sys/host/host_lock.h"
 #include "proto/sys/host/host_loop.h"
 #include "proto/sys/host/host_signal.h"
 #include "proto/sys/host/host_trace.h"
@@ -25,6 +26,7 @@ struct program {
     struct host_loop quorum;
     struct host_signal terminate;
     struct host_signal interrupt;
+    struct host_lock lock;
     struct broker *broker;
     uint32_t shard_count;
 };
@@ -224,6 +226,7 @@ static void unmake_world(struct program *self)
     }
     host_loop_done(&self->quorum);
     host_trace_done(&self->trace);
+    host_lock_give(&self->lock);
 }
 
 int main(int argument_count, char **arguments)
@@ -237,7 +240,15 @@ int main(int argument_count, char **arguments)
         return outcome - 1;
     }
     signal(SIGPIPE, SIG_IGN);
-    enum status status = make_world(&self);
+    enum status status = host_lock_take(&self.lock, self.config.log_dir);
+    if (status == STATUS_BUSY) {
+        fprintf(stderr,
+                "error IN_USE: '%s' belongs to a running broker; two on the same data would "
+                "destroy it; stop that one, or choose another log.dir\n",
+                self.config.log_dir);
+        return 1;
+    }
+    status = status == STATUS_OK ? make_world(&self) : status;
     status = status == STATUS_OK ? start(&self) : status;
     if (status != STATUS_OK) {
         fprintf(stderr, "error START: the broker cannot start in '%s'; %s; its trace says more\n",

@@ -49,7 +49,6 @@ static void fill(struct describe_configs *self, const struct config_key *key,
     out->name = wire_text_of(key->name);
     out->value = wire_text_of(is_secret ? NULL : value.text);
     out->read_only = is_read_only;
-    out->is_default = value.source == CONFIG_KEY_FROM_DEFAULT;
     out->config_source = source_of(value.source);
     out->is_sensitive = is_secret;
     out->config_type = (int8_t)key->type;

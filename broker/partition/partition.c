@@ -141,9 +141,14 @@ enum status partition_open(const struct partition_options *options, struct parti
 
 static void tell_observer(struct partition *self, bool is_gone)
 {
-    if (self->observer != NULL) {
-        self->observer->on_assigned(self->observer, self, is_gone);
+    struct partition_observer *observer = self->observer;
+    if (observer == NULL) {
+        return;
     }
+    if (is_gone) {
+        self->observer = NULL; /* Told once; the observer may be gone before the partition. */
+    }
+    observer->on_assigned(observer, self, is_gone);
 }
 
 void partition_free(struct partition *self)
