@@ -155,9 +155,7 @@ void partition_free(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
     self->role = PARTITION_ROLE_NONE;
-    tell_observer(self, true);
-    lose_waits(self);
-    log_forget(self->log);
+    check(list_is_empty(&self->blocked_link));
     free_parts(self);
 }
 

@@ -60,7 +60,7 @@ struct partition_assignment {
 /* Opens the log and rebuilds the producers' state from its newest snapshot and the tail. */
 MUST_USE enum status partition_open(const struct partition_options *options,
                                     struct partition **out_self);
-/* All waits end with PARKED_LOST; the log stays on disk. */
+/* At the end, behind partition_retire() and the store's on_closed, which took the log with it. */
 void partition_free(struct partition *self);
 /* As partition_free(), and the log is deleted. */
 void partition_delete(struct partition *self);

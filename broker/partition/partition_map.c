@@ -168,23 +168,32 @@ void partition_map_retire(struct partition_map *self)
     }
 }
 
+static void remove_entry(struct partition_map *self, struct entry *entry)
+{
+    list_remove(&entry->in_bucket);
+    self->entry_count -= 1;
+    free(entry);
+}
+
+/* Until here the store could ask the partitions for their producer snapshots. */
 static void close_on_store_closed(void *context)
 {
     struct partition_map *self = context;
     check(self->magic == PARTITION_MAP_MAGIC);
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        list_for_each_removable(link, &self->buckets[i])
+        {
+            struct entry *entry = container_of(link, struct entry, in_bucket);
+            partition_free(entry->partition);
+            remove_entry(self, entry);
+        }
+    }
     void (*on_closed)(void *) = self->on_closed;
     void *on_closed_context = self->on_closed_context;
     image_unref(self->image);
     self->magic = 0;
     free(self);
     on_closed(on_closed_context);
-}
-
-static void remove_entry(struct partition_map *self, struct entry *entry)
-{
-    list_remove(&entry->in_bucket);
-    self->entry_count -= 1;
-    free(entry);
 }
 
 void partition_map_close(struct partition_map *self, void (*on_closed)(void *context),
@@ -194,13 +203,8 @@ void partition_map_close(struct partition_map *self, void (*on_closed)(void *con
     self->on_closed = on_closed;
     self->on_closed_context = context;
     timer_done(&self->sweep);
-    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
-        list_for_each_removable(link, &self->buckets[i])
-        {
-            struct entry *entry = container_of(link, struct entry, in_bucket);
-            partition_free(entry->partition);
-            remove_entry(self, entry);
-        }
+    if (!self->is_retired) {
+        partition_map_retire(self);
     }
     log_store_close(self->store, close_on_store_closed, self);
 }
