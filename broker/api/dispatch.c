@@ -12,6 +12,7 @@
 #include "broker/api/serve_describe_configs.h"
 #include "broker/api/serve_epoch_end.h"
 #include "broker/api/serve_fetch.h"
+#include "broker/api/serve_find_coordinator.h"
 #include "broker/api/serve_init_producer_id.h"
 #include "broker/api/serve_list_offsets.h"
 #include "broker/api/serve_metadata.h"
@@ -33,6 +34,7 @@ static const struct row rows[] = {
     {{API_KEY_FETCH, 4, 18}, serve_fetch},
     {{API_KEY_LIST_OFFSETS, 1, 11}, serve_list_offsets},
     {{API_KEY_METADATA, 0, 13}, serve_metadata},
+    {{API_KEY_FIND_COORDINATOR, 0, 6}, serve_find_coordinator},
     {{API_KEY_API_VERSIONS, 0, 4}, serve_api_versions},
     {{API_KEY_CREATE_TOPICS, 0, 7}, serve_create_topics},
     {{API_KEY_DELETE_TOPICS, 1, 6}, serve_delete_topics},

@@ -1,6 +1,7 @@
 """Goal: kafka-python, as Debian ships it, administers, produces with keys and headers, and reads."""
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
 from broker_process import Broker, need, skip  # noqa: E402
@@ -11,6 +12,8 @@ try:
     from kafka.errors import TopicAlreadyExistsError
 except ImportError:
     skip('python3-kafka is not installed')
+
+START_MS = int(time.time() * 1000) - 3600000
 
 
 def administer(broker):
@@ -37,7 +40,7 @@ def produce(broker):
     sent = {}
     for i in range(300):
         future = producer.send('things', key=b'k%d' % i, value=b'v%d' % i,
-                               headers=[('n', b'%d' % i)], partition=i % 3, timestamp_ms=1000 + i)
+                               headers=[('n', b'%d' % i)], partition=i % 3, timestamp_ms=START_MS + i)
         sent[future.get(30).partition, future.get(30).offset] = i
     producer.close()
     return sent
@@ -55,13 +58,13 @@ def main():
         for record in consumer:
             i = int(record.headers[0][1])
             need(record.key == b'k%d' % i and record.value == b'v%d' % i, f'record {record}')
-            need(record.timestamp == 1000 + i, f'record {record}')
+            need(record.timestamp == START_MS + i, f'record {record}')
             seen[record.partition, record.offset] = i
             if len(seen) == len(sent):
                 break
         need(seen == sent, 'what was read is not what was acknowledged')
-        found = consumer.offsets_for_times({parts[0]: 1150})[parts[0]]
-        need(found.timestamp == 1150 and found.offset == 50, f'offset for a time: {found}')
+        found = consumer.offsets_for_times({parts[0]: START_MS + 150})[parts[0]]
+        need(found.timestamp == START_MS + 150 and found.offset == 50, f'offset for a time: {found}')
         need(consumer.end_offsets(parts) == {part: 100 for part in parts}, 'end offsets')
         consumer.close()
     print('kafka-python: administers, 300 records out and back')
