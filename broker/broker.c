@@ -271,6 +271,7 @@ static enum status open_listener(struct broker *self)
                                         .budget = &self->budget,
                                         .frame_bytes_max = (size_t)config->request_bytes_max,
                                         .on_frame = dispatch_on_frame,
+                                        .on_closed = broker_session_on_closed,
                                         .context = &self->node.shards[i]};
     }
     struct listener_options options = {.loop = self->home,

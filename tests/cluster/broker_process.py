@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
@@ -41,7 +42,8 @@ class Broker:
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix='millrace-'))
         self.port = free_port()
         self.settings = {'listeners': f'127.0.0.1:{self.port}',
-                         'log.dir': self.directory / 'data', 'shards': '2',
+                         'log.dir': self.directory / 'data',
+                         'shards': os.environ.get('MILLRACE_SHARDS', '2'),
                          'auto.create.topics.enable': 'true', 'journal.bytes': str(16 << 20)}
         self.settings.update({key.replace('_', '.'): str(value) for key, value in settings.items()})
         self.process = None
@@ -102,3 +104,41 @@ class Broker:
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
             print(f'kept {self.directory}\n{self.tail()}', file=sys.stderr)
+
+
+class Cluster:
+    """Brokers that vote together (all of them up to three), each in a directory of its own."""
+
+    def __init__(self, count=3, **settings):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
+        self.brokers = {number: Broker(self.directory / f'broker-{number}', node_id=number,
+                                       **settings) for number in range(1, count + 1)}
+        voters = ','.join(f'{number}@{broker.bootstrap}'
+                          for number, broker in self.brokers.items())
+        for broker in self.brokers.values():
+            broker.settings['controller.quorum.voters'] = voters
+
+    @property
+    def bootstrap(self):
+        return ','.join(broker.bootstrap for broker in self.brokers.values())
+
+    def __enter__(self):
+        starts = [threading.Thread(target=broker.start) for broker in self.brokers.values()]
+        for start in starts:
+            start.start()
+        for start in starts:
+            start.join()
+        for broker in self.brokers.values():
+            need(broker.process and broker.process.poll() is None, f'not all started\n{broker.tail()}')
+        return self
+
+    def __exit__(self, kind, *rest):
+        for broker in self.brokers.values():
+            if broker.process and broker.process.poll() is None:
+                broker.kill()
+        if kind is None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            return
+        print(f'kept {self.directory}', file=sys.stderr)
+        for number, broker in self.brokers.items():
+            print(f'--- broker {number}\n{broker.tail()}', file=sys.stderr)
