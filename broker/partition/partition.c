@@ -154,8 +154,9 @@ static void tell_observer(struct partition *self, bool is_gone)
 void partition_free(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
-    self->role = PARTITION_ROLE_NONE;
     check(list_is_empty(&self->blocked_link));
+    log_forget(self->log); /* Takes a last producer snapshot from here. */
+    self->role = PARTITION_ROLE_NONE;
     free_parts(self);
 }
 

@@ -60,7 +60,7 @@ struct partition_assignment {
 /* Opens the log and rebuilds the producers' state from its newest snapshot and the tail. */
 MUST_USE enum status partition_open(const struct partition_options *options,
                                     struct partition **out_self);
-/* At the end, behind partition_retire() and the store's on_closed, which took the log with it. */
+/* At the end, behind partition_retire(); the log stays on disk. */
 void partition_free(struct partition *self);
 /* As partition_free(), and the log is deleted. */
 void partition_delete(struct partition *self);

@@ -175,19 +175,11 @@ static void remove_entry(struct partition_map *self, struct entry *entry)
     free(entry);
 }
 
-/* Until here the store could ask the partitions for their producer snapshots. */
 static void close_on_store_closed(void *context)
 {
     struct partition_map *self = context;
     check(self->magic == PARTITION_MAP_MAGIC);
-    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
-        list_for_each_removable(link, &self->buckets[i])
-        {
-            struct entry *entry = container_of(link, struct entry, in_bucket);
-            partition_free(entry->partition);
-            remove_entry(self, entry);
-        }
-    }
+    check(self->entry_count == 0);
     void (*on_closed)(void *) = self->on_closed;
     void *on_closed_context = self->on_closed_context;
     image_unref(self->image);
@@ -205,6 +197,14 @@ void partition_map_close(struct partition_map *self, void (*on_closed)(void *con
     timer_done(&self->sweep);
     if (!self->is_retired) {
         partition_map_retire(self);
+    }
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        list_for_each_removable(link, &self->buckets[i])
+        {
+            struct entry *entry = container_of(link, struct entry, in_bucket);
+            partition_free(entry->partition);
+            remove_entry(self, entry);
+        }
     }
     log_store_close(self->store, close_on_store_closed, self);
 }
