@@ -7,6 +7,7 @@
 #include "proto/sys/host/host_disk.h"
 #include "proto/sys/host/host_lock.h"
 #include "proto/sys/host/host_loop.h"
+#include "proto/sys/host/host_memory.h"
 #include "proto/sys/host/host_signal.h"
 #include "proto/sys/host/host_trace.h"
 
@@ -173,10 +174,13 @@ static uint32_t core_count(void)
     return count < 1 ? 1 : count > (long)BROKER_SHARDS_MAX ? BROKER_SHARDS_MAX : (uint32_t)count;
 }
 
+/* A commit waits for these writes, so they should not wait behind busy neighbours. */
+static const char *const realtime_lanes[] = {"journal", "quorum-log", NULL};
+
 static enum status make_world(struct program *self)
 {
     TRY(host_trace_init(&self->trace, NULL, TRACE_INFO));
-    struct host_disk_options disk = {.trace = &self->trace.trace, .realtime_lane = "journal"};
+    struct host_disk_options disk = {.trace = &self->trace.trace, .realtime_lanes = realtime_lanes};
     host_disk_init(&self->disk, &disk);
     self->shard_count =
         self->config.shard_count > 0 ? (uint32_t)self->config.shard_count : core_count();
@@ -240,6 +244,7 @@ int main(int argument_count, char **arguments)
         return outcome - 1;
     }
     signal(SIGPIPE, SIG_IGN);
+    host_memory_keep_freed();
     enum status status = host_lock_take(&self.lock, self.config.log_dir);
     if (status == STATUS_BUSY) {
         fprintf(stderr,

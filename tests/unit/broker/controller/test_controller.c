@@ -167,17 +167,19 @@ static struct call *create(const char *name, int32_t partition_count)
 static const struct broker_decisions_endpoint endpoint = {
     .listener = {"CLIENT", 6}, .host = {"host", 4}, .port = 9092, .security = {"PLAINTEXT", 9}};
 
+static uint32_t directory_base = 5000;
+
 static struct call *register_broker(int32_t id, uint32_t incarnation)
 {
     struct call *call = next_call(CONTROLLER_REGISTER_BROKER);
-    call->registration =
-        (struct broker_decisions_register){.broker_id = id,
-                                           .incarnation_id = image_maker_id(incarnation),
-                                           .directory_id = image_maker_id(5000 + (uint32_t)id),
-                                           .previous_epoch = -1,
-                                           .rack = {.byte_count = -1},
-                                           .endpoints = &endpoint,
-                                           .endpoint_count = 1};
+    call->registration = (struct broker_decisions_register){
+        .broker_id = id,
+        .incarnation_id = image_maker_id(incarnation),
+        .directory_id = image_maker_id(directory_base + (uint32_t)id),
+        .previous_epoch = -1,
+        .rack = {.byte_count = -1},
+        .endpoints = &endpoint,
+        .endpoint_count = 1};
     call->request.command.register_broker = &call->registration;
     return submit(call);
 }
@@ -422,6 +424,7 @@ Test(controller, second_process_of_a_living_broker_is_refused_until_the_first_is
 {
     start();
     join(1);
+    directory_base = 6000; /* Another directory: not the successor of the first one. */
     struct call *call = wait_for(register_broker(1, 999));
     cr_expect_eq(call->registration.error.reason, DECISION_DUPLICATE_BROKER);
     lost_id = 1;
