@@ -157,6 +157,14 @@ static void on_batch(void *context, const uint8_t *bytes, size_t byte_count, int
     sim_node_step_in(node_heap);
 }
 
+static void walk_done(struct walk *walk)
+{
+    struct sim_heap *node_heap = sim_node_step_out();
+    free(walk->found.state.batches);
+    free(walk->found.ingested_ms);
+    sim_node_step_in(node_heap);
+}
+
 static void check_snapshot(struct log_part *part)
 {
     int64_t offset = 0;
@@ -226,23 +234,26 @@ static bool look(struct log_part *part, struct walk *walk)
 static void compare(struct log_part *part, bool is_recovered)
 {
     struct walk walk = {.part = part};
-    if (look(part, &walk)) {
-        struct sim_heap *node_heap = sim_node_step_out();
-        char why[200] = "";
-        size_t durable_count = part->model.durable_count;
-        size_t change_count = part->model.change_count;
-        bool is_right = is_recovered ? log_model_recover(&part->model, &walk.found, why, sizeof why)
-                                     : log_model_is_now(&part->model, &walk.found, why, sizeof why);
-        if (!is_right) {
-            sim_world_fail(part->user->world,
-                           "log %u after %s: %s (%zu changes, %zu of them durable)", part->index,
-                           is_recovered ? "a start" : "opening it again", why, change_count,
-                           durable_count);
-        }
-        free(walk.found.state.batches);
-        free(walk.found.ingested_ms);
-        sim_node_step_in(node_heap);
+    if (!look(part, &walk)) {
+        part->is_unreadable = true;
+        log_forget(part->log);
+        part->log = NULL;
+        walk_done(&walk);
+        return;
     }
+    struct sim_heap *node_heap = sim_node_step_out();
+    char why[200] = "";
+    size_t durable_count = part->model.durable_count;
+    size_t change_count = part->model.change_count;
+    bool is_right = is_recovered ? log_model_recover(&part->model, &walk.found, why, sizeof why)
+                                 : log_model_is_now(&part->model, &walk.found, why, sizeof why);
+    if (!is_right) {
+        sim_world_fail(part->user->world, "log %u after %s: %s (%zu changes, %zu of them durable)",
+                       part->index, is_recovered ? "a start" : "opening it again", why,
+                       change_count, durable_count);
+    }
+    sim_node_step_in(node_heap);
+    walk_done(&walk);
     if (!part->model.now.is_there) {
         change(part, (struct log_model_change){.kind = LOG_MODEL_CREATE});
     }
@@ -532,7 +543,7 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
 void log_user_act(struct log_part *part, struct log_store *store)
 {
     struct prng *prng = &part->loop->prng;
-    if (part->user->world->has_failed) {
+    if (part->user->world->has_failed || part->is_unreadable) {
         return;
     }
     if (part->log == NULL) {
@@ -572,6 +583,7 @@ void log_user_forget(struct log_part *part)
     part->log = NULL;
     part->loop = NULL;
     part->moving_to = -1;
+    part->is_unreadable = false;
     part->waits_for_room = false;
     memset(part->reads, 0, sizeof part->reads);
 }

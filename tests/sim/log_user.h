@@ -49,7 +49,8 @@ struct log_part {
     uint32_t shard;
     struct log_user_read *reads[LOG_USER_READS_MAX];
     bool waits_for_room;
-    int64_t moving_to; /* Our own move of the start; -1: none. */
+    bool is_unreadable; /* Damaged: what it holds is not known any more. */
+    int64_t moving_to;  /* Our own move of the start; -1: none. */
 };
 
 /* A new name's first life, or a new life of an old name. */
