@@ -51,11 +51,9 @@ static enum shell_exit fail_directory(const struct session *self, enum status st
                       "the folder '%.300s' cannot be used", self->directory);
 }
 
-/* The broker's program is installed beside ours; a build tree has it one folder down. */
+/* The broker's program lies beside ours, where both are built and where both are installed. */
 static enum shell_exit find_program(struct session *self)
 {
-    static const char *const places[] = {"millrace-broker", "broker/millrace-broker",
-                                         "../../broker/millrace-broker"};
     char own[DISK_PATH_BYTES_MAX];
     ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
     own[length < 0 ? 0 : length] = '\0';
@@ -63,12 +61,9 @@ static enum shell_exit find_program(struct session *self)
     if (slash != NULL) {
         *slash = '\0';
     }
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        int written = snprintf(self->program, sizeof self->program, "%s/%s", own, places[i]);
-        if (written > 0 && (size_t)written < sizeof self->program &&
-            access(self->program, X_OK) == 0) {
-            return SHELL_DONE;
-        }
+    int written = snprintf(self->program, sizeof self->program, "%s/millrace-broker", own);
+    if (written > 0 && (size_t)written < sizeof self->program && access(self->program, X_OK) == 0) {
+        return SHELL_DONE;
     }
     return shell_fail(self->call,
                       (struct shell_cause){"NO_PROGRAM", "millrace starts it from its own folder",
