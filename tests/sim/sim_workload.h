@@ -22,3 +22,4 @@ extern const struct sim_workload workload_disk[];
 extern const struct sim_workload workload_log[];
 extern const struct sim_workload workload_net[];
 extern const struct sim_workload workload_quorum[];
+extern const struct sim_workload workload_controller[];
