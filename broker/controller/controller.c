@@ -161,7 +161,10 @@ static void settle_done(struct controller *self, const struct controller_request
         }
         liveness_touch(&self->liveness, command->broker_id, command->epoch, 0, now_ns);
     }
-    if (request->kind == CONTROLLER_HEARTBEAT && request->command.heartbeat->is_partial) {
+    bool is_partial_heartbeat =
+        request->kind == CONTROLLER_HEARTBEAT && request->command.heartbeat->is_partial;
+    /* A topic may allow now what brings a leader to its partitions. */
+    if (is_partial_heartbeat || request->kind == CONTROLLER_ALTER_CONFIGS) {
         self->needs_repairs = true;
         want_upkeep(self);
     }

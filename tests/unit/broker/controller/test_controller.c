@@ -521,6 +521,43 @@ Test(controller, shutdown_is_answered_when_the_others_know)
     cr_expect(image_broker_by_id(image(), 1)->is_fenced);
 }
 
+Test(controller, allowing_unclean_elections_brings_a_leader_at_once)
+{
+    start();
+    int64_t epochs[3] = {0, join(1), join(2)};
+    wait_for(create("orders", 1));
+    const struct image_partition *p = image_topic_partition(topic("orders"), 0);
+    int32_t leader = p->leader;
+    int32_t other = 3 - leader;
+    struct isr_decisions_member isr = {leader, -1};
+    struct isr_decisions_item item = {
+        .topic_id = topic("orders")->id, .index = 0, .isr = &isr, .isr_count = 1};
+    struct isr_decisions_request shrink = {
+        .broker_id = leader, .broker_epoch = epochs[leader], .items = &item, .item_count = 1};
+    struct call *call = next_call(CONTROLLER_ALTER_PARTITIONS);
+    call->request.command.alter_partitions = &shrink;
+    wait_for(submit(call));
+    cr_assert_eq(item.reason, DECISION_NONE);
+    lost_id = leader;
+    cr_assert(sim_node_run(node, lose_broker, NULL));
+    sim_world_run_for(world, 20 * SIM_MS);
+    cr_assert_eq(image_topic_partition(topic("orders"), 0)->leader, -1);
+
+    struct config_decisions_entry entry = {.key = wire_text_of("unclean.leader.election.enable"),
+                                           .value = wire_text_of("true")};
+    struct config_decisions_resource resource = {.kind = IMAGE_CONFIG_TOPIC,
+                                                 .name = wire_text_of("orders"),
+                                                 .entries = &entry,
+                                                 .entry_count = 1};
+    struct config_decisions_request allow = {.items = &resource, .item_count = 1};
+    call = next_call(CONTROLLER_ALTER_CONFIGS);
+    call->request.command.alter_configs = &allow;
+    wait_for(submit(call));
+
+    cr_expect_eq(image_topic_partition(topic("orders"), 0)->leader, other);
+    cr_expect(image_topic_partition(topic("orders"), 0)->is_recovering);
+}
+
 Test(controller, answer_comes_on_the_loop_that_asked)
 {
     start();
