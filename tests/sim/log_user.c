@@ -102,7 +102,7 @@ static void on_snapshot_wanted(void *context, int64_t end, uint8_t **out_bytes,
                                size_t *out_byte_count)
 {
     const struct log_part *part = context;
-    if (end != part->model.now.end) {
+    if (end != part->model.now.end && !part->is_unreadable) {
         sim_world_fail(part->user->world, "log %u: snapshot wanted at %lld, the end is %lld",
                        part->index, (long long)end, (long long)part->model.now.end);
     }
@@ -298,10 +298,12 @@ void log_user_name_part(struct log_part *part, struct prng *prng)
 {
     snprintf(part->topic_name, sizeof part->topic_name, "topic-%u", part->index % 3);
     prng_fill(prng, part->topic_id.bytes, sizeof part->topic_id.bytes);
-    int64_t retention_limit_max = part->model.retention_limit_max;
+    bool has_retention = part->model.retention_limit_max >= 0;
+    bool is_damaged = part->model.is_damaged;
     log_model_done(&part->model);
     log_model_init(&part->model);
-    part->model.retention_limit_max = retention_limit_max < 0 ? -1 : 0;
+    part->model.retention_limit_max = has_retention ? 0 : -1;
+    part->model.is_damaged = is_damaged;
     part->version += 1;
 }
 

@@ -145,7 +145,9 @@ static void on_step(struct timer *timer)
             shard_close(shard);
             return;
         }
-    } else if (!play->is_resting) {
+    } else if (play->is_resting) {
+        shard_is_clear(shard); /* What reads pin is memory that an append may wait for. */
+    } else {
         for (uint64_t i = prng_below(prng, 6); i > 0; i--) {
             struct log_part *part = &play->parts[prng_below(prng, play->user.part_count)];
             if (part->shard == shard->index) {
