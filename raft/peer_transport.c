@@ -136,11 +136,11 @@ static void link_on_closed(struct socket *socket)
     struct peer *peer = peer_of(socket);
     peer->is_open = false;
     peer->is_connected = false;
-    timer_stop(&peer->retry);
     if (peer->peers->is_closing) {
-        end_when_closed(peer->peers);
+        end_when_closed(peer->peers); /* The timer is done already. */
         return;
     }
+    timer_stop(&peer->retry);
     dial_later(peer);
 }
 

@@ -124,6 +124,21 @@ def after_a_crash(directory):
         need(dev.terminate() == 0, 'not ended in order')
 
 
+def three(directory):
+    with Dev(directory, '--brokers', 3, '--port', 0) as dev:
+        begin = time.monotonic()
+        ports = [int(one.rsplit(':', 1)[1]) for one in dev.wait_ready().split(',')]
+        print(f'three brokers were ready after {(time.monotonic() - begin) * 1000:.0f} ms')
+        need(ports == list(range(ports[0], ports[0] + 3)), f'ports do not follow: {ports}')
+        dev.node('kill', 'broker-2')
+        dev.wait_line('broker-2 died: signal 9')
+        need(is_alive(dev.pid('broker-1')) and is_alive(dev.pid('broker-3')), 'the rest goes on')
+        dev.node('start', 'broker-2')
+        need(dev.terminate() == 0, f'not ended in order: {dev.seen}')
+        need([line for line in dev.seen if 'stopped' in line or 'died' in line][-3:] ==
+             ['broker-3 stopped', 'broker-2 stopped', 'broker-1 stopped'], f'{dev.seen}')
+
+
 def bad_start(directory):
     with Dev(directory, '--brokers', 1, '--port', 0, '--set', 'broker.no.such.key=1') as dev:
         need(dev.wait_end() == 1, 'a cluster that cannot start must end with 1')
@@ -137,10 +152,12 @@ def main():
     try:
         cold_start()
         need(fail('dev', '--processors', 1, code=2) == 'USAGE', 'processors are refused')
+        need(fail('dev', '--brokers', 2, '--dir', directory / 'two', code=2) == 'USAGE', 'two')
         bootstrap = one_run(directory / 'one')
         second_run(directory / 'one', bootstrap)
         deaths(directory / 'one')
         after_a_crash(directory / 'one')
+        three(directory / 'three')
         bad_start(directory / 'bad')
     finally:
         shutil.rmtree(directory, ignore_errors=True)
