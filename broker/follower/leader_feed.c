@@ -241,6 +241,17 @@ static enum status take_records(struct feed_entry *entry,
     return STATUS_OK;
 }
 
+static enum status cut(struct feed_entry *entry, int64_t offset)
+{
+    struct partition_marks marks;
+    partition_marks_of(entry->partition, &marks);
+    if (offset >= marks.log_end) {
+        put_aside(entry); /* Nothing to cut here: asking again at once would only spin. */
+        return STATUS_OK;
+    }
+    return partition_truncate(entry->partition, offset);
+}
+
 static enum status take_partition(struct feed_entry *entry,
                                   const struct kafka_fetch_response_partition_data *in)
 {
@@ -252,9 +263,8 @@ static enum status take_partition(struct feed_entry *entry,
         return STATUS_OK;
     }
     if (in->diverging_epoch.epoch >= 0 || in->diverging_epoch.end_offset >= 0) {
-        return partition_truncate(entry->partition,
-                                  partition_divergence(entry->partition, in->diverging_epoch.epoch,
-                                                       in->diverging_epoch.end_offset));
+        return cut(entry, partition_divergence(entry->partition, in->diverging_epoch.epoch,
+                                               in->diverging_epoch.end_offset));
     }
     TRY(take_records(entry, in));
     partition_note_high_watermark(entry->partition, in->high_watermark);

@@ -119,7 +119,7 @@ void partition_note_high_watermark(struct partition *self, int64_t high_watermar
 /* Where a follower shall cut when the leader says that `leader_epoch` ended at `end_offset`. */
 int64_t partition_divergence(const struct partition *self, int32_t leader_epoch,
                              int64_t end_offset);
-int32_t partition_latest_epoch(const struct partition *self); /* Of the log; -1: empty. */
+int32_t partition_latest_epoch(const struct partition *self); /* Of the last record; -1: none. */
 
 /* As leader: the next ISR to ask the controller for (replica_set_propose). */
 bool partition_propose_isr(struct partition *self, int64_t lag_ns,

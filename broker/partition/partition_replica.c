@@ -46,20 +46,6 @@ static enum status follow_batches(struct partition *self,
     return STATUS_OK;
 }
 
-/* The history of epochs follows the batches: each begins where its first batch does. */
-static void follow_epochs(struct partition *self, const struct partition_replica_append *append)
-{
-    struct batch_iterator iterator;
-    batch_iterator_init(&iterator, append->bytes, append->byte_count);
-    struct batch_view batch;
-    while (batch_iterator_next(&iterator, &batch) == STATUS_OK) {
-        if (batch_leader_epoch(&batch) > log_latest_leader_epoch(self->log)) {
-            log_assign_leader_epoch(self->log, batch_leader_epoch(&batch),
-                                    batch_base_offset(&batch));
-        }
-    }
-}
-
 enum status partition_append_replica(struct partition *self,
                                      const struct partition_replica_append *append)
 {
@@ -75,7 +61,6 @@ enum status partition_append_replica(struct partition *self,
                                .ingested_ms = clock_wall_ms(self->loop->clock),
                                .ingested_of_batches = has_times ? append->ingested_ms : NULL};
     TRY(log_append(self->log, &write));
-    follow_epochs(self, append);
     enum status status = follow_batches(self, append);
     if (status != STATUS_OK) {
         partition_fail(self); /* Written, but not followed: its state would lie. */
@@ -135,7 +120,10 @@ int64_t partition_divergence(const struct partition *self, int32_t leader_epoch,
 
 int32_t partition_latest_epoch(const struct partition *self)
 {
-    return log_latest_leader_epoch(self->log);
+    /* Of the last record, not of the history: a term that this replica led without a write is known
+     * to nobody else, and a leader asked about it would point here for ever. */
+    int64_t end = log_end(self->log);
+    return end > log_start(self->log) ? log_leader_epoch_at(self->log, end - 1) : -1;
 }
 
 bool partition_propose_isr(struct partition *self, int64_t lag_ns,

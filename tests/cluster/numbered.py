@@ -26,9 +26,7 @@ class Writer(threading.Thread):
 
     def __init__(self, bootstrap):
         super().__init__(daemon=True)
-        self.producer = Producer({'bootstrap.servers': bootstrap, 'enable.idempotence': True,
-                                  'linger.ms': 1, 'message.timeout.ms': 300000,
-                                  'reconnect.backoff.max.ms': 200})
+        self.producer = Producer({'bootstrap.servers': bootstrap, 'enable.idempotence': True})
         self.acknowledged = collections.defaultdict(dict)
         self.last_at = {}
         self.errors = []
