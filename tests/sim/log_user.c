@@ -30,7 +30,7 @@ bool log_user_has_failed(const struct log_part *part)
 bool log_user_is_excused(const struct log_part *part, enum status status)
 {
     return log_user_has_failed(part) || part->user->may_be_damaged ||
-           (status == STATUS_IO &&
+           ((status == STATUS_IO || status == STATUS_CLOSED) &&
             part->user->node->disk->failure_count > part->user->failure_count_at_start);
 }
 
@@ -57,7 +57,8 @@ static void flush_others(const struct log_part *part, uint64_t sequence)
 {
     for (uint32_t i = 0; i < part->user->part_count; i++) {
         struct log_part *other = &part->user->parts[i];
-        if (other->shard == part->shard && !other->config.is_memory_durable) {
+        bool is_known = !other->is_unreadable && !other->config.is_memory_durable;
+        if (other->shard == part->shard && is_known) {
             log_model_flush_sequence(&other->model, sequence);
         }
     }

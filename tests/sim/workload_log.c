@@ -266,7 +266,7 @@ static bool has_room_everywhere(void *context)
 {
     const struct play *play = context;
     for (uint32_t i = 0; i < play->user.part_count; i++) {
-        if (play->parts[i].log == NULL || play->parts[i].waits_for_room) {
+        if (play->parts[i].log != NULL && play->parts[i].waits_for_room) {
             return false;
         }
     }
