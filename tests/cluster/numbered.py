@@ -26,7 +26,10 @@ class Writer(threading.Thread):
 
     def __init__(self, bootstrap):
         super().__init__(daemon=True)
-        self.producer = Producer({'bootstrap.servers': bootstrap, 'enable.idempotence': True})
+        # Else what is measured is librdkafka's own patience with a broker that died before: it waits
+        # up to ten seconds until it looks again whether that one is back.
+        self.producer = Producer({'bootstrap.servers': bootstrap, 'enable.idempotence': True,
+                                  'reconnect.backoff.max.ms': 200})
         self.acknowledged = collections.defaultdict(dict)
         self.last_at = {}
         self.errors = []
