@@ -362,6 +362,7 @@ static enum status server_start(struct server *self)
                                      .election_ms = 300,
                                      .heartbeat_ms = 50,
                                      .snapshot_entries = self->play->snapshot_entries,
+                                     .trailing_entries = 2, /* Who is behind gets a snapshot. */
                                      .segment_bytes = 65536,
                                      .on_leadership = server_on_leadership,
                                      .on_fatal = server_on_fatal,
@@ -447,7 +448,7 @@ static void run(struct sim_world *world, bool is_unknown_no)
     check(play != NULL);
     play->world = world;
     play->is_unknown_no = is_unknown_no;
-    play->snapshot_entries = sim_world_chance(prng_of(play), 0.5) ? 16 : 1000;
+    play->snapshot_entries = sim_world_chance(prng_of(play), 0.5) ? 8 : 1000;
     play->pace_ns_max = sim_world_chance(prng_of(play), 0.5) ? 20 * SIM_MS : 100 * SIM_MS;
     for (uint32_t i = 0; i < NODES; i++) {
         sim_node_add(world, &(struct sim_node_options){
