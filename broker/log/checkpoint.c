@@ -20,6 +20,8 @@ enum phase {
 
 struct removed_log {
     struct list link;
+    struct wire_uuid topic_id;
+    int32_t partition;
     uint64_t sequence;
     bool is_in_base;
     uint8_t *entry; /* Owned. */
@@ -196,8 +198,8 @@ static void start_settling(struct checkpoint *self, struct log *log)
 static void advance(struct checkpoint *self, struct log *log)
 {
     struct log_capture *capture = &log->capture;
-    if (capture->state == LOG_CAPTURE_SETTLING) {
-        return;
+    if (capture->state == LOG_CAPTURE_SETTLING || self->store->segment_lane == NULL) {
+        return; /* On the lane, or there is none just now. */
     }
     if (is_stale(log)) {
         checkpoint_settle_undo(capture->settle);
@@ -290,6 +292,73 @@ void checkpoint_forget(struct log *log)
     capture->entry = NULL;
 }
 
+static struct removed_log *find_removed(const struct checkpoint *self,
+                                        const struct wire_uuid *topic_id, int32_t partition)
+{
+    list_for_each(link, &self->removed)
+    {
+        struct removed_log *removed = container_of(link, struct removed_log, link);
+        if (removed->partition == partition && wire_uuid_equals(&removed->topic_id, topic_id)) {
+            return removed;
+        }
+    }
+    return NULL;
+}
+
+bool checkpoint_has_removed(const struct log_store *store, const struct wire_uuid *topic_id,
+                            int32_t partition)
+{
+    return find_removed(store->checkpoint, topic_id, partition) != NULL;
+}
+
+static enum status note_removed(struct checkpoint *self, const struct checkpoint_entry *entry)
+{
+    struct removed_log *earlier = find_removed(self, &entry->topic_id, entry->partition);
+    struct removed_log *removed = calloc(1, sizeof *removed);
+    if (removed == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    enum status status =
+        checkpoint_format_encode_entry(entry, &removed->entry, &removed->entry_byte_count);
+    if (status != STATUS_OK) {
+        free(removed);
+        return status;
+    }
+    if (earlier != NULL) {
+        removed_free(earlier);
+    }
+    removed->topic_id = entry->topic_id;
+    removed->partition = entry->partition;
+    removed->sequence = entry->sequence;
+    removed->is_in_base =
+        checkpoint_base_find(&self->store->base, &entry->topic_id, entry->partition) != NULL;
+    list_append(&self->removed, &removed->link);
+    return STATUS_OK;
+}
+
+enum status checkpoint_remove_former(struct log_store *store, const struct wire_uuid *topic_id,
+                                     int32_t partition)
+{
+    const struct checkpoint_blob *blob = checkpoint_base_find(&store->base, topic_id, partition);
+    if (blob == NULL || checkpoint_has_removed(store, topic_id, partition)) {
+        return STATUS_OK;
+    }
+    struct journal_record record = {
+        .kind = JOURNAL_LOG_DELETED, .topic_id = *topic_id, .partition = partition};
+    if (!journal_has_room(&store->journal, journal_format_record_bytes(&record), true)) {
+        return STATUS_BUSY;
+    }
+    TRY(journal_put(&store->journal, &record));
+    struct checkpoint_entry entry;
+    TRY(checkpoint_format_decode_entry(blob, &entry));
+    entry.is_removed = true;
+    entry.sequence = record.sequence;
+    enum status status = note_removed(store->checkpoint, &entry);
+    checkpoint_format_entry_done(&entry);
+    TRY(status);
+    return journal_flush_now(&store->journal);
+}
+
 void checkpoint_note_removal(struct log *log, uint64_t sequence)
 {
     struct checkpoint *self = log->store->checkpoint;
@@ -302,53 +371,26 @@ void checkpoint_note_removal(struct log *log, uint64_t sequence)
         }
     }
     list_remove(&capture->link);
-    struct removed_log *removed = calloc(1, sizeof *removed);
+    free(capture->entry);
+    capture->entry = NULL;
+    capture->entry_byte_count = 0;
     const struct checkpoint_entry entry = {.topic_id = log->state.topic_id,
                                            .topic_name = wire_text_of(log->state.topic_name),
                                            .partition = log->state.partition,
                                            .is_removed = true,
                                            .sequence = sequence};
-    if (removed == NULL || checkpoint_format_encode_entry(
-                               &entry, &removed->entry, &removed->entry_byte_count) != STATUS_OK) {
+    enum status status = note_removed(self, &entry);
+    if (status != STATUS_OK) {
         /* Without it the next checkpoint would bring the log back. */
-        free(removed);
-        log_store_fail(log->store, STATUS_NO_MEMORY);
-        return;
+        log_store_fail(log->store, status);
     }
-    removed->sequence = sequence;
-    removed->is_in_base =
-        checkpoint_base_find(&log->store->base, &log->state.topic_id, log->state.partition) != NULL;
-    list_append(&self->removed, &removed->link);
-}
-
-bool checkpoint_has_removed(const struct log_store *store, const struct wire_uuid *topic_id,
-                            int32_t partition)
-{
-    list_for_each(link, &store->checkpoint->removed)
-    {
-        const struct removed_log *removed = container_of(link, struct removed_log, link);
-        struct checkpoint_blob blob;
-        size_t position = 0;
-        enum status status =
-            checkpoint_format_next(removed->entry, removed->entry_byte_count, &position, &blob);
-        if (status == STATUS_OK && blob.partition == partition &&
-            wire_uuid_equals(&blob.topic_id, topic_id)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* A log that lives again under the same id replaces its removal. */
 static bool is_alive(const struct checkpoint *self, const struct removed_log *removed)
 {
-    struct checkpoint_blob blob;
-    size_t position = 0;
-    if (checkpoint_format_next(removed->entry, removed->entry_byte_count, &position, &blob) !=
-        STATUS_OK) {
-        return false;
-    }
-    const struct log *log = log_table_find(&self->store->table, &blob.topic_id, blob.partition);
+    const struct log *log =
+        log_table_find(&self->store->table, &removed->topic_id, removed->partition);
     return log != NULL && log->capture.entry != NULL;
 }
 
@@ -486,7 +528,8 @@ static void capture_next(struct checkpoint *self)
 
 static void step(struct checkpoint *self)
 {
-    if (self->phase != PHASE_LOGS || self->store->failure != STATUS_OK) {
+    if (self->phase != PHASE_LOGS || self->store->failure != STATUS_OK ||
+        self->store->segment_lane == NULL) {
         return;
     }
     while (!self->is_held_up && self->store->failure == STATUS_OK &&
@@ -523,6 +566,10 @@ void checkpoint_tick(struct log_store *store)
         self->is_held_up = false;
     }
     if (self->phase == PHASE_LOGS) {
+        list_for_each_removable(link, &self->capturing)
+        {
+            advance(self, container_of(link, struct log, capture.link));
+        }
         step(self);
         return;
     }

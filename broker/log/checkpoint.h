@@ -29,6 +29,10 @@ void checkpoint_on_flushed(struct log *log);
 void checkpoint_on_written(struct log *log);
 /* The log is deleted: the record has this sequence. */
 void checkpoint_note_removal(struct log *log, uint64_t sequence);
+/* A log of a former run that nobody opened is deleted, durably when this returns. BUSY: the journal
+ * is full. */
+MUST_USE enum status checkpoint_remove_former(struct log_store *store,
+                                              const struct wire_uuid *topic_id, int32_t partition);
 /* Deleted in this run and not made again. */
 bool checkpoint_has_removed(const struct log_store *store, const struct wire_uuid *topic_id,
                             int32_t partition);

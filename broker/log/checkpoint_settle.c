@@ -94,7 +94,7 @@ void checkpoint_settle_undo(struct checkpoint_settle *self)
         }
         segment->is_settled = false;
         if (segment->indexes != NULL) {
-            segment_forget_sides(segment);
+            segment_give_back_sides(segment, &self->files[i].sides);
         }
         if (self->files[i].snapshot != NULL && segment->snapshot == NULL) {
             segment->snapshot = self->files[i].snapshot;

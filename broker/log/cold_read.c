@@ -201,10 +201,9 @@ static enum status read_call(struct disk_request *request)
                : status;
 }
 
-static void answer(struct cold_read *self)
+static void answer(struct cold_read *self, const struct segment *segment)
 {
     struct log_read *read = self->read;
-    struct segment *segment = segment_of(self);
     if (self->base_count == 0) {
         finish(self, STATUS_OK);
         return;
@@ -224,7 +223,7 @@ static void answer(struct cold_read *self)
     read->next_offset = self->next_offset;
     read->batch_count = self->base_count;
     for (uint32_t i = 0; i < self->base_count; i++) {
-        read->ingested_ms[i] = segment == NULL || segment->indexes == NULL
+        read->ingested_ms[i] = segment->indexes == NULL
                                    ? INGEST_INDEX_UNKNOWN
                                    : ingest_index_find(&segment->indexes->ingests, self->bases[i]);
     }
@@ -243,7 +242,8 @@ static void read_on_done(struct disk_request *request)
         finish(self, STATUS_CANCELED);
         return;
     }
-    if (self->version != self->log->version) {
+    struct segment *segment = segment_of(self);
+    if (self->version != self->log->version || segment == NULL) {
         begin_again(self, self->read->offset);
         return;
     }
@@ -258,8 +258,7 @@ static void read_on_done(struct disk_request *request)
         }
         return;
     }
-    struct segment *segment = segment_of(self);
-    if (self->base_count == 0 && self->is_at_limit && segment != NULL) {
+    if (self->base_count == 0 && self->is_at_limit) {
         /* A gap reaches up to the next segment, or to what is in memory. */
         int64_t next = log_state_segment_end(&self->log->state,
                                              log_state_find(&self->log->state, self->segment_base));
@@ -273,7 +272,7 @@ static void read_on_done(struct disk_request *request)
             return;
         }
     }
-    answer(self);
+    answer(self, segment);
 }
 
 static enum status submit_read(struct cold_read *self, size_t byte_count)
@@ -308,7 +307,7 @@ static enum status start_reading(struct cold_read *self, struct segment *segment
     log_touch_indexes(self->log, segment);
     self->handle = file_cache_ref(segment->handle);
     self->position = offset_index_floor(&segment->indexes->offsets, self->offset);
-    self->limit = segment->written_bytes;
+    self->limit = log_cold_bytes(self->log, segment);
     if (self->position >= self->limit) {
         return STATUS_CORRUPT;
     }

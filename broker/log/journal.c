@@ -75,6 +75,7 @@ enum status journal_open(struct journal *self, const struct journal_options *opt
         self->sheet_bytes_max = self->ring_bytes / 4 / DISK_BLOCK_BYTES * DISK_BLOCK_BYTES;
     }
     self->mail.deliver = mail_on_deliver;
+    list_init(&self->overdue);
     for (uint32_t i = 0; i < 2; i++) {
         list_init(&self->sheets[i].waiters);
         self->sheets[i].first_sequence = self->next_sequence;
@@ -111,6 +112,14 @@ static void tell_waiters(struct list *waiters, enum status status)
     }
 }
 
+static void move_waiters(struct list *to, struct list *from)
+{
+    struct list *link = NULL;
+    while ((link = list_take_first(from)) != NULL) {
+        list_append(to, link);
+    }
+}
+
 void journal_close(struct journal *self)
 {
     if (self->magic == 0) {
@@ -122,6 +131,7 @@ void journal_close(struct journal *self)
     disk_lane_close(disk, self->lane);
     check(!self->is_writing);
     disk_file_close(disk, self->file);
+    tell_waiters(&self->overdue, STATUS_CANCELED);
     for (uint32_t i = 0; i < 2; i++) {
         tell_waiters(&self->sheets[i].waiters, STATUS_CANCELED);
         sheet_free_pieces(self, &self->sheets[i]);
@@ -296,6 +306,7 @@ static void mail_on_deliver(struct mail *mail)
     struct journal *self = container_of(mail, struct journal, mail);
     check(self->magic == JOURNAL_MAGIC);
     self->is_mailed = false;
+    tell_waiters(&self->overdue, self->failure);
     if (self->is_writing) {
         return;
     }
@@ -311,10 +322,7 @@ static void mail_on_deliver(struct mail *mail)
     self->sheet_number += 1;
     struct list waiters;
     list_init(&waiters);
-    struct list *link = NULL;
-    while ((link = list_take_first(&sheet->waiters)) != NULL) {
-        list_append(&waiters, link);
-    }
+    move_waiters(&waiters, &sheet->waiters);
     tell_waiters(&waiters, self->failure);
     self->on_settled(self);
 }
@@ -336,9 +344,10 @@ static void write_on_done(struct disk_request *request)
     struct journal_sheet *next = collecting_sheet(self);
     struct list waiters;
     list_init(&waiters);
-    struct list *link = NULL;
-    while ((link = list_take_first(&sheet->waiters)) != NULL) {
-        list_append(&waiters, link);
+    move_waiters(&waiters, &sheet->waiters);
+    if (self->lane == NULL) { /* journal_flush_now() */
+        move_waiters(&self->overdue, &waiters);
+        return;
     }
     if (next->record_count > 0 && self->failure == STATUS_OK) {
         start_write(self);
@@ -347,6 +356,32 @@ static void write_on_done(struct disk_request *request)
     }
     tell_waiters(&waiters, self->failure);
     self->on_settled(self);
+}
+
+enum status journal_flush_now(struct journal *self)
+{
+    check(self->magic == JOURNAL_MAGIC);
+    struct disk *disk = self->loop->disk;
+    while (self->failure == STATUS_OK &&
+           (self->is_writing || collecting_sheet(self)->record_count > 0)) {
+        if (!self->is_writing) {
+            start_write(self);
+        }
+        /* Closing a lane ends what it has; it is rare enough. */
+        struct disk_lane *lane = self->lane;
+        self->lane = NULL;
+        disk_lane_close(disk, lane);
+        check(!self->is_writing);
+        enum status status = disk_lane_open(disk, self->loop, "journal", &self->lane);
+        if (status != STATUS_OK && self->failure == STATUS_OK) {
+            self->failure = status;
+        }
+    }
+    if (!self->is_mailed) {
+        self->is_mailed = true;
+        loop_defer(self->loop, &self->mail);
+    }
+    return self->failure;
 }
 
 struct journal_cut journal_cut(const struct journal *self)

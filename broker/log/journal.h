@@ -52,6 +52,7 @@ struct journal {
     struct journal_sheet sheets[2];
     uint32_t collecting;   /* Which of them. */
     uint64_t sheet_number; /* Of the collecting one; rises whenever waiters are about to be told. */
+    struct list overdue;   /* Waiters of sheets that journal_flush_now() ended. */
     bool is_writing;
     bool is_mailed;
     enum status failure;
@@ -85,6 +86,9 @@ MUST_USE enum status journal_put(struct journal *self, struct journal_record *re
 /* Called back from a later turn. */
 void journal_wait(struct journal *self, struct journal_waiter *waiter);
 void journal_stop_waiting(struct journal_waiter *waiter); /* Accepts one that does not wait. */
+/* Stops the loop until everything put so far is flushed; waiters are told later. For the rare case
+ * that must not go on before. */
+MUST_USE enum status journal_flush_now(struct journal *self);
 
 /* A point in the journal: all records put later have `sequence` or a higher one. */
 struct journal_cut {

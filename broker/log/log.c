@@ -118,6 +118,7 @@ enum status log_open_segment(struct log *self, struct segment *segment)
     /* A file with bytes in it that is not there would else be made, and empty. */
     if (segment->written_bytes == 0) {
         flags |= DISK_OPEN_CREATE;
+        self->has_new_names = self->has_new_names || segment->handle == NULL;
     }
     enum status status = file_cache_open(&store->files, path, flags, &segment->handle);
     if (status == STATUS_NOT_FOUND) {
@@ -135,6 +136,18 @@ enum status log_open_segment(struct log *self, struct segment *segment)
     uint64_t whole = file_bytes / DISK_BLOCK_BYTES * DISK_BLOCK_BYTES;
     segment->allocated_bytes = whole < SEGMENT_BYTES_MAX ? (uint32_t)whole : SEGMENT_BYTES_MAX;
     return STATUS_OK;
+}
+
+uint32_t log_cold_bytes(const struct log *self, const struct segment *segment)
+{
+    list_for_each(link, &self->tail.chunks)
+    {
+        const struct tail_chunk *chunk = container_of(link, struct tail_chunk, link);
+        if (chunk->segment == segment && chunk->batch_count > 0) {
+            return chunk->position + chunk->batches[0].start;
+        }
+    }
+    return segment->byte_count;
 }
 
 void log_touch_indexes(struct log *self, struct segment *segment)
@@ -166,8 +179,8 @@ void log_adopt_indexes(struct log *self, struct segment *segment, struct segment
     check(segment->indexes == NULL);
     segment->indexes = load->indexes;
     load->indexes = NULL;
-    if (load->was_damaged) {
-        segment_forget_sides(segment); /* The next checkpoint writes them anew. */
+    segment_forget_sides(segment, load->is_damaged); /* The next checkpoint writes them anew. */
+    if (!segment->is_settled) {
         checkpoint_note_change(self);
     }
     log_touch_indexes(self, segment);
@@ -530,8 +543,8 @@ void log_assign_leader_epoch(struct log *self, int32_t leader_epoch, int64_t sta
     struct journal_record record = log_record(self, JOURNAL_EPOCH_ASSIGNED);
     record.leader_epoch = leader_epoch;
     record.offset = start_offset;
-    /* Refused only by a full journal or a failed store: the first batch of the epoch tells it, too.
-     */
+    /* Refused only by a journal without even its reserve: the first batch of the epoch tells it,
+     * too. */
     if (log_put_record(self, &record) == STATUS_OK) {
         log_state_apply_epoch(&self->state, &record);
         self->has_new_epochs = true;

@@ -97,7 +97,8 @@ struct log_append {
     const uint8_t *bytes;
     size_t byte_count;
     int64_t ingested_ms; /* The leader's clock; the log keeps it monotone. */
-    const int64_t *ingested_of_batches; /* Follower: one per batch, from the leader, or NULL. */
+    int64_t
+        *ingested_of_batches; /* Follower: one per batch, from the leader. NULL: `ingested_ms`. */
 };
 
 /* BUSY: journal or budget is full, on_room follows. NO_SPACE, and all else: nothing was appended.

@@ -46,9 +46,7 @@ static void drop_on_flushed(struct journal_waiter *waiter, enum status status)
             remove_segment_files(drop->log, drop->base_offsets[i]);
         }
     }
-    if (status == STATUS_OK) {
-        removal_tick(&drop->log->store->removal, drop->log->store->segment_lane);
-    }
+    log_store_wake(drop->log->store);
     list_remove(&drop->link);
     free(drop);
 }
@@ -154,23 +152,33 @@ static void observe_again(struct log *log, struct segment *segment)
                   "searches by time look at one batch less");
 }
 
+/* An epoch that began at the end and got no batch: another leader's may begin there instead. */
+static bool has_empty_epoch(const struct log_state *state)
+{
+    uint32_t count = state->epochs.entry_count;
+    return count > 0 && epoch_history_entries(&state->epochs)[count - 1].start_offset >= state->end;
+}
+
 enum status log_cut_truncate(struct log *log, int64_t offset)
 {
     struct log_state *state = &log->state;
-    if (offset >= state->end) {
+    if (offset > state->end || (offset == state->end && !has_empty_epoch(state))) {
         return STATUS_OK;
     }
     if (offset < state->start) {
         return log_cut_reset(log, offset);
     }
-    check(state->segment_count > 0);
-    struct segment *segment = state->segments[log_state_find(state, offset)];
-    TRY(log_load_indexes(log, segment));
-    struct log_place place;
-    TRY(log_walk_find(log, offset, &place));
     struct journal_record record = log_record(log, JOURNAL_TRUNCATED);
+    struct log_place place = {.offset = offset};
+    struct segment *segment = NULL;
+    record.segment_base = offset;
+    if (state->segment_count > 0) {
+        segment = state->segments[log_state_find(state, offset)];
+        TRY(log_load_indexes(log, segment));
+        TRY(log_walk_find(log, offset, &place));
+        record.segment_base = segment->base_offset;
+    }
     record.offset = place.offset < state->start ? state->start : place.offset;
-    record.segment_base = segment->base_offset;
     record.segment_position = place.position;
     TRY(log_put_record(log, &record));
 
@@ -182,11 +190,13 @@ enum status log_cut_truncate(struct log *log, int64_t offset)
                                  .segment_base = record.segment_base,
                                  .position = record.segment_position};
     forget_beyond(log, &end);
-    segment->allocated_bytes = 0; /* It may have been cut to its data. */
     write_behind_forget(log);
     let_go(log, &dropped);
     log_await_flush(log);
-    observe_again(log, segment);
+    if (segment != NULL) {
+        segment->allocated_bytes = 0; /* It may have been cut to its data. */
+        observe_again(log, segment);
+    }
     return STATUS_OK;
 }
 

@@ -151,45 +151,44 @@ static enum status open_known(struct log *log, const struct checkpoint_blob *blo
     return store->base.header.is_clean ? STATUS_OK : sweep_directory(log);
 }
 
-static void put_away(struct log *log)
+static enum status put_away(struct log *log)
 {
     if (log->is_put_away) {
-        return;
+        return STATUS_OK;
     }
     char path[DISK_PATH_BYTES_MAX];
     struct log_store *store = log->store;
-    enum status status = log_directory_put_away(store->disk, store->directory, log->state.directory,
-                                                &log->state.topic_id, path);
-    if (status != STATUS_OK) {
-        trace_line(store->loop->trace, TRACE_WARN, "log", "removal_failed",
-                   "path=\"%s\" why=\"%s\" next=\"tried again at the next start\"",
-                   log->state.directory, status_text(status));
-    }
+    TRY(log_directory_put_away(store->disk, store->directory, log->state.directory,
+                               &log->state.topic_id, path));
     log->is_put_away = true;
+    return STATUS_OK;
 }
 
-/* The renaming of a deleted log's directory waits for requests that use its path. */
-static void finish_deletions(struct log_store *store, const char *directory)
+/* A deleted log leaves its name when its deletion is flushed. Whoever wants the name before that
+ * waits for it here, with the loop; it is rare enough. */
+static enum status finish_deletion(struct log_store *store, const char *directory)
 {
+    struct log *former = NULL;
     list_for_each(link, &store->logs)
     {
         struct log *log = container_of(link, struct log, link);
-        bool is_in_the_way =
-            log->is_deleted && !log->is_put_away && strcmp(log->state.directory, directory) == 0;
-        if (!is_in_the_way) {
-            continue;
+        if (log->is_deleted && strcmp(log->state.directory, directory) == 0) {
+            former = log;
         }
-        /* Closing a lane runs all that it has; it is rare enough. */
-        disk_lane_close(store->disk, store->segment_lane);
-        store->segment_lane = NULL;
-        if (disk_lane_open(store->disk, store->loop, "segments", &store->segment_lane) !=
-            STATUS_OK) {
-            log_store_fail(store, STATUS_NO_MEMORY);
-        }
-        put_away(log);
-        return;
     }
+    if (former == NULL) {
+        return STATUS_OK;
+    }
+    TRY(journal_flush_now(&store->journal));
+    /* Ends what uses its path; nobody submits meanwhile. */
+    struct disk_lane *lane = store->segment_lane;
+    store->segment_lane = NULL;
+    disk_lane_close(store->disk, lane);
+    TRY(disk_lane_open(store->disk, store->loop, "segments", &store->segment_lane));
+    log_store_wake(store);
+    return put_away(former);
 }
+
 /* An earlier life of the name that nobody deleted through us. */
 static enum status delete_former(struct log_store *store, const char *directory,
                                  const struct wire_uuid *topic_id, int32_t partition)
@@ -197,10 +196,10 @@ static enum status delete_former(struct log_store *store, const char *directory,
     struct log *former = log_table_find(&store->table, topic_id, partition);
     if (former != NULL) {
         log_life_delete(former);
-        finish_deletions(store, directory);
-        return STATUS_OK;
+        return former->is_condemned ? STATUS_BUSY : finish_deletion(store, directory);
     }
     char path[DISK_PATH_BYTES_MAX];
+    TRY(checkpoint_remove_former(store, topic_id, partition));
     TRY(log_directory_put_away(store->disk, store->directory, directory, topic_id, path));
     return removal_add(&store->removal, path, true, 0);
 }
@@ -210,7 +209,7 @@ static enum status open_new(struct log *log)
     struct log_store *store = log->store;
     struct wire_uuid owner;
     bool exists = false;
-    finish_deletions(store, log->state.directory);
+    TRY(finish_deletion(store, log->state.directory));
     enum status status = log_directory_owner(store->disk, log->state.directory, &owner, &exists);
     if (status == STATUS_OK && !wire_uuid_equals(&owner, &log->state.topic_id)) {
         TRY(delete_former(store, log->state.directory, &owner, log->state.partition));
@@ -274,8 +273,8 @@ enum status log_life_open(struct log_store *store, const struct log_options *opt
     }
     struct log *log = log_table_find(&store->table, &options->topic_id, options->partition);
     if (log != NULL) {
-        if (log->is_attached) {
-            return STATUS_EXISTS;
+        if (log->is_attached || log->is_condemned) {
+            return log->is_attached ? STATUS_EXISTS : STATUS_BUSY;
         }
         attach(log, options);
         *out_log = log;
@@ -325,15 +324,21 @@ void log_life_reap(struct log *log)
         return;
     }
     struct log_store *store = log->store;
-    put_away(log);
     char name[LOG_NAME_BYTES_MAX + 1];
     char path[DISK_PATH_BYTES_MAX];
     log_name_of_deleted_directory(log->state.topic_name, log->state.partition, &log->state.topic_id,
                                   name);
     int length = snprintf(path, sizeof path, "%s/%s", store->directory, name);
     check(length > 0 && (size_t)length < sizeof path);
-    status_ignore(removal_add(&store->removal, path, true, log->config.file_delete_delay_ms),
-                  "removed at the next start then");
+    enum status status = store->failure == STATUS_OK ? put_away(log) : store->failure;
+    if (status == STATUS_OK) {
+        status = removal_add(&store->removal, path, true, log->config.file_delete_delay_ms);
+    }
+    if (status != STATUS_OK) {
+        trace_line(store->loop->trace, TRACE_WARN, "log", "removal_failed",
+                   "path=\"%s\" why=\"%s\" next=\"tried again at the next start\"",
+                   log->state.directory, status_text(status));
+    }
     log_life_free(log);
     log_store_wake(store);
 }
@@ -343,21 +348,22 @@ void log_life_delete(struct log *log)
     check(log->magic == LOG_MAGIC);
     check(!log->is_deleted);
     struct log_store *store = log->store;
-    struct journal_record record = log_record(log, JOURNAL_LOG_DELETED);
-    /* Without room for the record the renamed directory tells. */
-    bool is_put = log_put_record(log, &record) == STATUS_OK;
-    uint64_t sequence = is_put ? record.sequence : log->state.sequence;
-    checkpoint_note_removal(log, sequence);
-    log_table_remove(&store->table, &log->state.topic_id, log->state.partition);
-    log->is_deleted = true;
     log->is_attached = false;
     log->events = (struct log_events){0};
-    log->version += 1;
     cold_read_cancel_all(log);
+    struct journal_record record = log_record(log, JOURNAL_LOG_DELETED);
+    log->is_condemned = log_put_record(log, &record) != STATUS_OK;
+    if (log->is_condemned) {
+        store->has_condemned = true; /* Tried again when the journal has room. */
+        return;
+    }
+    checkpoint_note_removal(log, record.sequence);
+    log_table_remove(&store->table, &log->state.topic_id, log->state.partition);
+    log->is_deleted = true;
+    log->version += 1;
     log_cut_forget(log);
     write_behind_forget(log);
     list_remove(&log->memory_link);
-    bool is_busy = log->job_count > 0;
     for (uint32_t i = 0; i < LOG_FLUSHES; i++) {
         journal_stop_waiting(&log->flushes[i].waiter);
         log->flushes[i].is_waiting = false;
@@ -365,8 +371,20 @@ void log_life_delete(struct log *log)
     log->job_count += 1; /* Until the deletion is flushed. */
     log->flushes[0].is_waiting = true;
     journal_wait(&store->journal, &log->flushes[0].waiter);
-    if (!is_busy) {
-        put_away(log);
-    }
     log_store_wake(store);
+}
+
+void log_life_retry_deletions(struct log_store *store)
+{
+    if (!store->has_condemned || store->failure != STATUS_OK) {
+        return;
+    }
+    store->has_condemned = false;
+    list_for_each_removable(link, &store->logs)
+    {
+        struct log *log = container_of(link, struct log, link);
+        if (log->is_condemned) {
+            log_life_delete(log);
+        }
+    }
 }

@@ -215,6 +215,21 @@ static enum status replay_records(struct recovery *self, struct journal_reader *
     }
 }
 
+static enum status check_end(struct recovery *self, const struct shard *shard,
+                             struct journal_reader *reader)
+{
+    uint64_t acknowledged =
+        shard->has_checkpoint ? shard->checkpoint.header.acknowledged_sequence : 1;
+    enum status status = journal_reader_check_end(reader, acknowledged);
+    if (status != STATUS_OK) {
+        trace_line(self->loop->trace, TRACE_ERROR, "log", "journal_damaged",
+                   "shard=%u sequence=%llu acknowledged=%llu why=\"%s\"", shard->index,
+                   (unsigned long long)reader->sequence, (unsigned long long)acknowledged,
+                   status_text(status));
+    }
+    return status;
+}
+
 static enum status replay_shard(struct recovery *self, struct shard *shard)
 {
     const struct checkpoint_header *header = &shard->checkpoint.header;
@@ -249,8 +264,7 @@ static enum status replay_shard(struct recovery *self, struct shard *shard)
         status = replay_records(self, &reader);
     }
     if (status == STATUS_OK) {
-        status = journal_reader_check_end(
-            &reader, shard->has_checkpoint ? header->acknowledged_sequence : 1);
+        status = check_end(self, shard, &reader);
     }
     journal_reader_close(&reader);
     return status;
@@ -343,6 +357,22 @@ static void leftovers_on_entry(void *context, const char *name, bool is_director
     leftovers->status = log_directory_remove(leftovers->recovery->loop->disk, path);
 }
 
+static enum status finish_logs(struct recovery *self)
+{
+    list_for_each(link, &self->logs)
+    {
+        struct recovered *log = container_of(link, struct recovered, link);
+        enum status status = recovered_finish(log, &self->world);
+        if (status != STATUS_OK) {
+            trace_line(self->loop->trace, TRACE_ERROR, "log", "log_damaged",
+                       "directory=\"%s\" is_missing=%d why=\"%s\"", log->state.directory,
+                       log->is_missing, status_text(status));
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 /* The name of the data directory itself. */
 static enum status sync_parent(const struct recovery *self)
 {
@@ -358,6 +388,16 @@ static enum status sync_parent(const struct recovery *self)
     }
     slash[slash == path ? 1 : 0] = '\0';
     return disk_sync_directory(self->loop->disk, path);
+}
+
+/* The step that ended it, for the operator. */
+static enum status told(const struct recovery *self, enum status status, const char *step)
+{
+    if (status != STATUS_OK) {
+        trace_line(self->loop->trace, TRACE_ERROR, "log", "recovery_stopped",
+                   "step=\"%s\" why=\"%s\"", step, status_text(status));
+    }
+    return status;
 }
 
 static enum status recover(struct recovery *self)
@@ -381,14 +421,11 @@ static enum status recover(struct recovery *self)
         TRY(sync_parent(self));
         return write_base(self);
     }
-    TRY(load_checkpoints(self));
+    TRY(told(self, load_checkpoints(self), "load checkpoints"));
     for (uint32_t i = 0; i < self->shard_count; i++) {
-        TRY(replay_shard(self, &self->shards[i]));
+        TRY(told(self, replay_shard(self, &self->shards[i]), "replay a journal"));
     }
-    list_for_each(link, &self->logs)
-    {
-        TRY(recovered_finish(container_of(link, struct recovered, link), &self->world));
-    }
+    TRY(told(self, finish_logs(self), "make logs durable"));
     TRY(disk_sync_directory(disk, self->root));
     TRY(write_base(self));
     struct leftovers leftovers = {.recovery = self};

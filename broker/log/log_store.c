@@ -219,7 +219,7 @@ static bool has_journal_work(const struct log_store *self)
 /* One thing after the other; each tells by a wake when it is over. True: nothing is left. */
 static bool close_step(struct log_store *self)
 {
-    if (has_journal_work(self) || self->cold_read_count > 0) {
+    if (has_journal_work(self) || self->cold_read_count > 0 || self->has_condemned) {
         return false;
     }
     if (self->failure == STATUS_OK && !checkpoint_close(self)) {
@@ -260,6 +260,7 @@ static void mail_on_deliver(struct mail *mail)
         write_behind_hurry(self);
     }
     checkpoint_tick(self);
+    log_life_retry_deletions(self);
     if (self->has_room_news) {
         self->has_room_news = false;
         self->wants_room = false;
@@ -267,7 +268,9 @@ static void mail_on_deliver(struct mail *mail)
             self->options.on_room(self->options.context);
         }
     }
-    removal_tick(&self->removal, self->segment_lane);
+    if (self->segment_lane != NULL) {
+        removal_tick(&self->removal, self->segment_lane);
+    }
     if (self->is_closing && !self->is_mailed && close_step(self) && !self->is_mailed) {
         close_finish(self);
     }

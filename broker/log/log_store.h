@@ -61,8 +61,9 @@ struct log {
     struct log_state state;
     struct log_config config;
     struct log_events events;
-    bool is_attached; /* Between log_open() and log_forget(). */
-    bool is_deleted;  /* Only the store's own work holds it still. */
+    bool is_attached;  /* Between log_open() and log_forget(). */
+    bool is_condemned; /* To be deleted as soon as the journal has room for saying so. */
+    bool is_deleted;   /* Only the store's own work holds it still. */
     bool is_swept;
     bool has_new_names;  /* Files or the directory itself are not durable by name. */
     bool has_new_epochs; /* Since the epoch file was written. */
@@ -102,6 +103,7 @@ struct log_store {
     bool is_mailed;
     bool wants_room; /* Somebody met BUSY. */
     bool has_room_news;
+    bool has_condemned;
     bool must_hurry; /* Memory is short: write what can be written. */
     bool is_closing;
     enum status failure;
@@ -133,6 +135,8 @@ void log_store_note_room(struct log_store *self);
 /* log.c, for the rest of the folder: */
 /* The segment's file, open; as long as its bytes at least. CORRUPT: it is shorter. */
 MUST_USE enum status log_open_segment(struct log *self, struct segment *segment);
+/* Bytes of the segment, whole batches, that must be read from its file: those before its tail. */
+uint32_t log_cold_bytes(const struct log *self, const struct segment *segment);
 /* Indexes in memory, loaded synchronously if need be. */
 MUST_USE enum status log_load_indexes(struct log *self, struct segment *segment);
 /* Those that a lane loaded. */

@@ -10,11 +10,11 @@ static enum status begin_scan(struct log *log, struct segment *segment, int64_t 
     TRY(log_load_indexes(log, segment));
     TRY(log_open_segment(log, segment));
     uint32_t position = offset_index_floor(&segment->indexes->offsets, offset);
-    if (position > segment->written_bytes) {
+    uint32_t limit = log_cold_bytes(log, segment);
+    if (position > limit) {
         return STATUS_CORRUPT;
     }
-    segment_scan_init(scan, log->store->disk, segment->handle->file, position,
-                      segment->written_bytes);
+    segment_scan_init(scan, log->store->disk, segment->handle->file, position, limit);
     return STATUS_OK;
 }
 
@@ -61,7 +61,7 @@ enum status log_walk_find(struct log *log, int64_t offset, struct log_place *out
         return status;
     }
     /* Behind the last batch of the file: what follows is in memory. */
-    out_place->position = segment->written_bytes;
+    out_place->position = log_cold_bytes(log, segment);
     const struct tail_chunk *first = tail_first(&log->tail);
     if (first != NULL && first->segment == segment && first->batch_count > 0) {
         out_place->offset = first->batches[0].base_offset;

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define RECOVERED_MAGIC 0x4ec07e4eU
-#define UNDAMAGED UINT32_MAX
 
 struct recovered *recovered_new(const struct wire_uuid *topic_id, int32_t partition)
 {
@@ -22,7 +21,6 @@ struct recovered *recovered_new(const struct wire_uuid *topic_id, int32_t partit
     self->magic = RECOVERED_MAGIC;
     self->blob.topic_id = *topic_id;
     self->blob.partition = partition;
-    self->damaged_position = UNDAMAGED;
     list_init(&self->link);
     return self;
 }
@@ -32,7 +30,6 @@ static void drop_state(struct recovered *self)
     log_state_done(&self->state);
     self->is_touched = false;
     self->is_missing = false;
-    self->damaged_position = UNDAMAGED;
 }
 
 void recovered_free(struct recovered *self, struct recovered_world *world)
@@ -48,14 +45,10 @@ void recovered_free(struct recovered *self, struct recovered_world *world)
     free(self);
 }
 
-static void note_damage(struct recovered *self, const struct segment *segment, uint32_t position)
+static void note_damage(struct segment *segment, uint64_t position)
 {
-    bool is_earlier =
-        self->damaged_position == UNDAMAGED || segment->base_offset < self->damaged_base ||
-        (segment->base_offset == self->damaged_base && position < self->damaged_position);
-    if (is_earlier) {
-        self->damaged_base = segment->base_offset;
-        self->damaged_position = position;
+    if (position < segment->byte_count && position < segment->sound_bytes) {
+        segment->sound_bytes = (uint32_t)position;
     }
 }
 
@@ -118,6 +111,11 @@ static enum status open_segment(struct recovered *self, struct recovered_world *
                            &segment->handle);
 }
 
+static int64_t end_of(const struct log_state *state, const struct segment *segment)
+{
+    return log_state_segment_end(state, log_state_find(state, segment->base_offset));
+}
+
 /* Indexes in memory, and the file as long as the checkpoint says. */
 static enum status load_segment(struct recovered *self, struct recovered_world *world,
                                 struct segment *segment)
@@ -128,13 +126,11 @@ static enum status load_segment(struct recovered *self, struct recovered_world *
     uint64_t file_bytes = 0;
     TRY(open_segment(self, world, segment));
     TRY(disk_file_size(world->disk, segment->handle->file, &file_bytes));
-    if (file_bytes < segment->byte_count) {
-        note_damage(self, segment, (uint32_t)file_bytes);
-    }
+    note_damage(segment, file_bytes);
     struct segment_load load = {.disk = world->disk,
                                 .directory = self->state.directory,
                                 .interval_bytes = self->state.interval_bytes,
-                                .end_offset = INT64_MAX,
+                                .end_offset = end_of(&self->state, segment),
                                 .may_be_cut = true};
     segment_to_checkpoint(segment, &load.segment);
     enum status status = segment_load_run(&load);
@@ -142,12 +138,9 @@ static enum status load_segment(struct recovered *self, struct recovered_world *
         segment_load_done(&load);
         return status;
     }
-    if (load.sound_bytes < segment->byte_count) {
-        note_damage(self, segment, load.sound_bytes);
-    }
-    if (load.was_damaged) {
-        segment_forget_sides(segment);
-    }
+    note_damage(segment, load.sound_bytes);
+    segment_forget_sides(segment, load.is_damaged);
+    segment->has_doubtful_txns = load.has_doubtful_txns;
     segment->indexes = load.indexes;
     return STATUS_OK;
 }
@@ -215,13 +208,14 @@ static enum status apply_truncated(struct recovered *self, struct recovered_worl
     struct log_state_dropped dropped;
     TRY(log_state_apply_truncated(&self->state, record, &dropped));
     free_dropped(&dropped);
-    bool is_cut_off = record->segment_base < self->damaged_base ||
-                      (record->segment_base == self->damaged_base &&
-                       record->segment_position <= self->damaged_position);
-    if (is_cut_off) {
-        self->damaged_position = UNDAMAGED;
+    if (cut == NULL) {
+        return STATUS_OK;
     }
-    return cut == NULL ? STATUS_OK : observe_again(self, world, cut);
+    cut->has_doubtful_txns = false;
+    if (record->segment_position <= cut->sound_bytes) {
+        cut->sound_bytes = UINT32_MAX;
+    }
+    return cut->sound_bytes == UINT32_MAX ? observe_again(self, world, cut) : STATUS_OK;
 }
 
 static enum status apply_created(struct recovered *self, struct recovered_world *world,
@@ -271,17 +265,11 @@ static enum status apply_bounds(struct recovered *self, const struct journal_rec
     struct log_state_dropped dropped = {0};
     if (record->kind == JOURNAL_RESET) {
         log_state_apply_reset(&self->state, record, &dropped);
-        self->damaged_position = UNDAMAGED;
     } else {
         if (record->offset < self->state.start || record->offset > self->state.end) {
             return STATUS_CORRUPT;
         }
         log_state_apply_start(&self->state, record, &dropped);
-    }
-    for (uint32_t i = 0; i < dropped.count; i++) {
-        if (dropped.segments[i]->base_offset == self->damaged_base) {
-            self->damaged_position = UNDAMAGED;
-        }
     }
     free_dropped(&dropped);
     return STATUS_OK;
@@ -332,6 +320,27 @@ enum status recovered_apply(struct recovered *self, struct recovered_world *worl
     return self->is_missing ? STATUS_OK : apply_present(self, world, record);
 }
 
+/* No cut came that would explain it: the file is damaged. */
+static enum status rebuild_txns(struct recovered *self, struct recovered_world *world,
+                                struct segment *segment)
+{
+    struct segment_load load = {.disk = world->disk,
+                                .directory = self->state.directory,
+                                .interval_bytes = self->state.interval_bytes,
+                                .end_offset = end_of(&self->state, segment),
+                                .must_rebuild_txns = true};
+    segment_to_checkpoint(segment, &load.segment);
+    enum status status = segment_load_run(&load);
+    if (status == STATUS_OK) {
+        struct txn_index damaged = segment->indexes->txns;
+        segment->indexes->txns = load.indexes->txns;
+        load.indexes->txns = damaged;
+        segment->has_doubtful_txns = false;
+    }
+    segment_load_done(&load);
+    return status;
+}
+
 static enum status finish_segment(struct recovered *self, struct recovered_world *world,
                                   struct segment *segment)
 {
@@ -339,6 +348,9 @@ static enum status finish_segment(struct recovered *self, struct recovered_world
     TRY(open_segment(self, world, segment));
     TRY(disk_file_truncate(world->disk, segment->handle->file, segment->byte_count));
     TRY(disk_file_sync(world->disk, segment->handle->file));
+    if (segment->has_doubtful_txns) {
+        TRY(rebuild_txns(self, world, segment));
+    }
     struct segment_sides sides;
     TRY(segment_collect_sides(segment, &sides));
     enum status status = segment_write_sides(world->disk, self->state.directory, &sides);
@@ -366,30 +378,12 @@ enum status recovered_finish(struct recovered *self, struct recovered_world *wor
         return STATUS_OK;
     }
     if (self->is_missing) {
-        /* Put away by a deletion that was not flushed, or taken by the next life of the name. */
-        char deleted[LOG_NAME_BYTES_MAX + 1];
-        log_name_of_deleted_directory(self->state.topic_name, self->state.partition,
-                                      &self->state.topic_id, deleted);
-        char path[DISK_PATH_BYTES_MAX];
-        int length = snprintf(path, sizeof path, "%s/%s", world->root, deleted);
-        check(length > 0 && (size_t)length < sizeof path);
-        struct wire_uuid owner;
-        bool is_away = false;
-        bool is_taken = false;
-        status_ignore(log_directory_owner(world->disk, path, &owner, &is_away), "only if it is");
-        status_ignore(log_directory_owner(world->disk, self->state.directory, &owner, &is_taken),
-                      "only if it is");
-        if (!is_away && !is_taken) {
-            return STATUS_CORRUPT;
-        }
-        drop_state(self);
-        self->is_removed = true;
-        return STATUS_OK;
-    }
-    if (self->damaged_position != UNDAMAGED) {
-        return STATUS_CORRUPT;
+        return STATUS_CORRUPT; /* No record deletes it, and yet it is gone. */
     }
     for (uint32_t i = 0; i < self->state.segment_count; i++) {
+        if (self->state.segments[i]->sound_bytes != UINT32_MAX) {
+            return STATUS_CORRUPT;
+        }
         if (!self->state.segments[i]->is_settled) {
             TRY(finish_segment(self, world, self->state.segments[i]));
         }

@@ -23,10 +23,8 @@ struct recovered {
     struct checkpoint_blob blob; /* Newest entry; zero bytes: none. */
     uint64_t sequence;           /* Records up to it are in the entry. */
     bool is_removed;
-    bool is_touched;           /* `state` is in use. */
-    bool is_missing;           /* Its directory is gone; only its deletion can follow. */
-    int64_t damaged_base;      /* Segment and place from which on bytes are not sound. */
-    uint32_t damaged_position; /* UINT32_MAX: none. */
+    bool is_touched; /* `state` is in use. */
+    bool is_missing; /* Its directory is gone; only its deletion can follow. */
     struct log_state state;
 };
 

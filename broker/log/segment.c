@@ -25,6 +25,7 @@ struct segment *segment_new(int64_t base_offset, int64_t created_ms)
     self->max_timestamp_ms = -1;
     self->first_timestamp_ms = -1;
     self->last_ingested_ms = -1;
+    self->sound_bytes = UINT32_MAX;
     list_init(&self->index_link);
     return self;
 }
@@ -155,6 +156,9 @@ void segment_truncate(struct segment *self, int64_t offset, uint32_t position)
 void segment_observe(struct segment *self, int64_t max_timestamp_ms, int64_t last_offset)
 {
     check(self->indexes != NULL);
+    if (last_offset < self->indexes->times.largest.offset) {
+        return; /* The index has seen it. */
+    }
     time_index_observe(&self->indexes->times, max_timestamp_ms, last_offset);
     if (max_timestamp_ms > self->max_timestamp_ms) {
         self->max_timestamp_ms = max_timestamp_ms;
@@ -219,17 +223,32 @@ enum status segment_collect_sides(struct segment *self, struct segment_sides *ou
         enum status status = collect_side(self, side, sides[side].byte_count,
                                           sides[side].entry_bytes, &out_sides->sides[side]);
         if (status != STATUS_OK) {
+            segment_give_back_sides(self, out_sides);
             segment_sides_done(out_sides);
-            segment_forget_sides(self);
             return status;
         }
     }
     return STATUS_OK;
 }
 
-void segment_forget_sides(struct segment *self)
+void segment_forget_sides(struct segment *self, const bool is_forgotten[SEGMENT_SIDES])
 {
-    memset(self->sides, 0, sizeof self->sides);
+    for (uint32_t side = 0; side < SEGMENT_SIDES; side++) {
+        if (is_forgotten[side]) {
+            self->sides[side] = (struct checkpoint_side){0};
+            self->is_settled = false;
+        }
+    }
+}
+
+void segment_give_back_sides(struct segment *self, const struct segment_sides *sides)
+{
+    for (uint32_t side = 0; side < SEGMENT_SIDES; side++) {
+        /* A truncation meanwhile may have put it back further. */
+        if (self->sides[side].byte_count > sides->former[side].byte_count) {
+            self->sides[side] = sides->former[side];
+        }
+    }
     self->is_settled = false;
 }
 
@@ -282,6 +301,13 @@ enum status segment_write_sides(struct disk *disk, const char *directory,
         char path[DISK_PATH_BYTES_MAX];
         segment_path(directory, sides->base_offset, (enum log_name_file)(LOG_NAME_INDEX + side),
                      LOG_NAME_LIVE, path);
+        if (side == SIDE_TXNS && bytes->position == 0) {
+            /* Whole or not at all: what it had before a truncation may be wanted again. */
+            char name[LOG_NAME_BYTES_MAX + 1];
+            log_name_of_file(sides->base_offset, LOG_NAME_TXNINDEX, LOG_NAME_LIVE, name);
+            TRY(disk_replace_file(disk, directory, name, bytes->bytes, bytes->byte_count));
+            continue;
+        }
         /* The others can be had again from the segment. */
         bool must_last = side == SIDE_TXNS || side == SIDE_INGESTS || sides->is_rolled;
         TRY(write_side(disk, path, bytes, must_last));

@@ -23,15 +23,17 @@ struct segment {
     uint32_t byte_count;
     uint32_t written_bytes;
     uint32_t allocated_bytes; /* Of the file; 0: look first. */
+    uint32_t sound_bytes;     /* Recovery: damaged from here on; UINT32_MAX: not known to be. */
     int64_t base_offset;
     int64_t max_timestamp_ms;   /* -1: none. */
     int64_t first_timestamp_ms; /* Of the first batch since the start; -1: none or not known. */
     int64_t last_ingested_ms;
     int64_t created_ms;
-    bool is_rolled;    /* Nothing is appended any more. */
-    bool is_settled;   /* File and sides are durable as they are here. */
-    bool has_snapshot; /* A `.snapshot` of its base offset was written. */
-    uint8_t *snapshot; /* Owned; its bytes until then. NULL: none. */
+    bool has_doubtful_txns; /* Recovery: see segment_load.h. */
+    bool is_rolled;         /* Nothing is appended any more. */
+    bool is_settled;        /* File and sides are durable as they are here. */
+    bool has_snapshot;      /* A `.snapshot` of its base offset was written. */
+    uint8_t *snapshot;      /* Owned; its bytes until then. NULL: none. */
     size_t snapshot_byte_count;
     struct checkpoint_side sides[SEGMENT_SIDES]; /* As written; from LOG_NAME_INDEX on. */
     struct index_set *indexes;                   /* Owned; NULL: not loaded. */
@@ -60,7 +62,7 @@ void segment_add(struct segment *self, const struct index_set_batch *batch, uint
 /* Batches at or beyond `offset` are gone; the first of them began at `position`. The time index
  * may know too little of the last batches then: see segment_observe(). */
 void segment_truncate(struct segment *self, int64_t offset, uint32_t position);
-/* A batch that is left after a truncation, behind the last entry of the time index. */
+/* A batch that is left after a truncation, for what the time index forgot. */
 void segment_observe(struct segment *self, int64_t max_timestamp_ms, int64_t last_offset);
 
 /* Index bytes that the side files do not have yet. */
@@ -73,11 +75,14 @@ struct segment_sides {
     int64_t base_offset;
     bool is_rolled;
     struct segment_side_bytes sides[SEGMENT_SIDES];
+    struct checkpoint_side former[SEGMENT_SIDES]; /* As they were before. */
 };
 /* Seals the indexes, copies what is new and counts it as written. */
 MUST_USE enum status segment_collect_sides(struct segment *self, struct segment_sides *out_sides);
-/* They were not written after all: all of them next time. */
-void segment_forget_sides(struct segment *self);
+/* These are written anew from their beginning with the next ones. */
+void segment_forget_sides(struct segment *self, const bool is_forgotten[SEGMENT_SIDES]);
+/* What was collected was not written after all: it is due again. */
+void segment_give_back_sides(struct segment *self, const struct segment_sides *sides);
 void segment_sides_done(struct segment_sides *sides); /* Accepts zeroed ones. */
 /* On files, any thread. */
 MUST_USE enum status segment_write_sides(struct disk *disk, const char *directory,

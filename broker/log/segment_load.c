@@ -1,10 +1,13 @@
 #include "broker/log/segment_load.h"
 
+#include "broker/log/big_endian.h"
 #include "broker/log/rebuild.h"
 #include "proto/sys/check.h"
 #include "proto/wire/crc32c.h"
 
 #include <stdlib.h>
+
+enum { SIDE_OFFSETS, SIDE_TIMES, SIDE_TXNS };
 
 #define REBUILD_BYTES (1U << 20)
 #define REBUILD_BYTES_MAX (64U << 20) /* A batch is smaller. */
@@ -115,16 +118,13 @@ static enum status walk_pieces(struct segment_load *self, struct rebuild *rebuil
         size_t wanted = limit - rebuild->position < room ? limit - rebuild->position : room;
         size_t read_count = 0;
         TRY(disk_file_read(self->disk, file, rebuild->position, *buffer, wanted, &read_count));
-        if (read_count < wanted) {
-            return STATUS_CORRUPT;
-        }
         size_t walked = 0;
         TRY(rebuild_walk(rebuild, *buffer, read_count, &walked));
-        if (walked > 0) {
+        if (read_count == wanted && walked > 0) {
             continue;
         }
-        if (wanted < room || room >= REBUILD_BYTES_MAX) {
-            return STATUS_CORRUPT; /* The last batch is cut, or none is that long. */
+        if (read_count < wanted || wanted < room || room >= REBUILD_BYTES_MAX) {
+            return STATUS_CORRUPT; /* The file or its last batch is cut, or none is that long. */
         }
         room *= 4;
         free(*buffer);
@@ -139,9 +139,12 @@ static enum status rebuild_all(struct segment_load *self)
     segment_path(self->directory, self->segment.base_offset, LOG_NAME_LOG, LOG_NAME_LIVE, path);
     struct producer_rows producers;
     producer_rows_init(&producers);
-    struct rebuild rebuild = {.indexes = self->indexes,
-                              .producers = &producers,
-                              .next_offset = self->segment.base_offset};
+    self->is_damaged[SIDE_OFFSETS] = true;
+    self->is_damaged[SIDE_TIMES] = true;
+    struct rebuild rebuild = {
+        .indexes = self->indexes,
+        .producers = self->is_damaged[SIDE_TXNS] && !self->has_doubtful_txns ? &producers : NULL,
+        .next_offset = self->segment.base_offset};
     struct disk_file *file = NULL;
     uint8_t *buffer = NULL;
     enum status status = load_producers(self, &producers);
@@ -156,10 +159,58 @@ static enum status rebuild_all(struct segment_load *self)
         self->sound_bytes = (uint32_t)rebuild.position;
         status = STATUS_OK;
     }
+    if (status == STATUS_OK && rebuild.next_offset > self->end_offset) {
+        /* Sound batches, but not those that the checkpoint saw: a replay that was cut short put
+         * them there, behind a cut that is still to come. */
+        self->sound_bytes = self->segment.byte_count - 1;
+        index_set_truncate(self->indexes, self->end_offset);
+        status = self->may_be_cut ? STATUS_OK : STATUS_CORRUPT;
+    }
     free(buffer);
     disk_file_close(self->disk, file);
     producer_rows_done(&producers);
     return status;
+}
+
+/* The entries of the transaction index that are in the file now, as far as they make sense. */
+static enum status salvage_txns(struct segment_load *self)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    segment_path(self->directory, self->segment.base_offset, LOG_NAME_TXNINDEX, LOG_NAME_LIVE,
+                 path);
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    enum status status =
+        disk_read_file(self->disk, path, (size_t)TXN_INDEX_ENTRIES_MAX * TXN_INDEX_ENTRY_BYTES,
+                       &bytes, &byte_count);
+    if (status == STATUS_NOT_FOUND) {
+        return STATUS_OK;
+    }
+    TRY(status);
+    size_t sound = 0;
+    int64_t last_offset = self->segment.base_offset - 1;
+    while (sound + TXN_INDEX_ENTRY_BYTES <= byte_count) {
+        int64_t offset = (int64_t)big_endian_get64(bytes + sound + 18);
+        if (offset <= last_offset || offset >= self->end_offset) {
+            break;
+        }
+        last_offset = offset;
+        sound += TXN_INDEX_ENTRY_BYTES;
+    }
+    status = txn_index_load(&self->indexes->txns, bytes, sound, self->end_offset);
+    free(bytes);
+    return status == STATUS_CORRUPT ? STATUS_OK : status;
+}
+
+/* Damage is noted, not told. */
+static enum status try_side(struct segment_load *self, uint32_t side)
+{
+    enum status status = load_side(self, side);
+    if (status != STATUS_CORRUPT && status != STATUS_FULL) {
+        return status;
+    }
+    self->is_damaged[side] = true;
+    return STATUS_OK;
 }
 
 enum status segment_load_run(struct segment_load *self)
@@ -170,19 +221,24 @@ enum status segment_load_run(struct segment_load *self)
         return STATUS_NO_MEMORY;
     }
     index_set_init(self->indexes, self->segment.base_offset, self->interval_bytes);
-    self->was_damaged = false;
     self->sound_bytes = self->segment.byte_count;
     for (uint32_t side = 0; side < SEGMENT_SIDES; side++) {
-        enum status status = load_side(self, side);
-        /* The ingested times are nowhere else: they become unknown. */
-        bool is_derived = LOG_NAME_INDEX + side != LOG_NAME_INGEST;
-        if (status == STATUS_CORRUPT || status == STATUS_FULL) {
-            self->was_damaged = self->was_damaged || is_derived;
-            status = STATUS_OK;
-        }
-        TRY(status);
+        TRY(try_side(self, side));
     }
-    return self->was_damaged ? rebuild_all(self) : STATUS_OK;
+    self->is_damaged[SIDE_TXNS] = self->is_damaged[SIDE_TXNS] || self->must_rebuild_txns;
+    self->has_doubtful_txns = self->is_damaged[SIDE_TXNS] && self->may_be_cut;
+    bool must_rebuild = self->is_damaged[SIDE_OFFSETS] || self->is_damaged[SIDE_TIMES] ||
+                        self->is_damaged[SIDE_TXNS];
+    if (!must_rebuild) {
+        return STATUS_OK;
+    }
+    TRY(rebuild_all(self));
+    /* The walk knows the two sparse ones best; what a file has of transactions is better than what
+     * can be had from the segment alone. */
+    if (self->has_doubtful_txns) {
+        return salvage_txns(self);
+    }
+    return self->is_damaged[SIDE_TXNS] ? STATUS_OK : load_side(self, SIDE_TXNS);
 }
 
 void segment_load_done(struct segment_load *self)

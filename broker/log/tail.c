@@ -206,6 +206,9 @@ enum status tail_reserve(struct tail *self, const struct tail_want *want)
             chunk = NULL;
         }
     }
+    if (chunk != NULL && pinned != NULL && pinned->tail != NULL && pinned->batch_count == 0) {
+        detach(pinned); /* Made for an append that came to nothing. */
+    }
     if (pinned != NULL) {
         tail_chunk_unref(pinned);
     }

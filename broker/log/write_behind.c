@@ -299,8 +299,9 @@ static bool job_start(struct write_job *job, struct log *log)
 
 static void pump(struct write_behind *self)
 {
-    while (!self->is_stopped && self->store->failure == STATUS_OK &&
-           !list_is_empty(&self->free_jobs) && !list_is_empty(&self->queue)) {
+    while (!self->is_stopped && self->store->segment_lane != NULL &&
+           self->store->failure == STATUS_OK && !list_is_empty(&self->free_jobs) &&
+           !list_is_empty(&self->queue)) {
         struct log *log = container_of(list_take_first(&self->queue), struct log, write_link);
         if (log->is_writing || log->is_deleted) {
             continue; /* Asks again when its write is done. */

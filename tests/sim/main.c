@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const struct sim_workload *const rows[] = {
-    workload_disk, workload_net, workload_quorum, workload_controller,
+    workload_disk,
+    workload_net,
 #ifdef SIM_HAS_LOG
     workload_log,
 #endif

@@ -31,7 +31,8 @@ struct sim_network *sim_network_new(struct sim_world *world)
     return self;
 }
 
-/* --- Streams --- */
+/* --- Streams -----------------------------------------------------------------------------------
+ */
 
 static void packets_drop(struct sim_stream *stream, struct list *packets)
 {
@@ -153,7 +154,8 @@ uint32_t sim_network_stream_count(const struct sim_world *world)
     return count;
 }
 
-/* --- Packets --- */
+/* --- Packets -------------------------------------------------------------------------------------
+ */
 
 static void packet_event(void *context, uint64_t value);
 
@@ -347,7 +349,8 @@ static void packet_event(void *context, uint64_t value)
     sim_network_release(stream);
 }
 
-/* --- Faults --- */
+/* --- Faults
+ * ---------------------------------------------------------------------------------------- */
 
 void sim_network_set_weather(struct sim_world *world, const struct sim_weather *weather)
 {
@@ -458,7 +461,8 @@ void sim_network_break_streams(struct sim_node *one, struct sim_node *other)
     }
 }
 
-/* --- Deaths --- */
+/* --- Deaths
+ * ------------------------------------------------------------------------------------------ */
 
 static void end_on_death(struct sim_end *end, enum sim_node_death death)
 {

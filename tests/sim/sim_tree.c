@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Tables of names --- */
+/* --- Tables of names ---------------------------------------------------------------------------
+ */
 
 static struct sim_name *name_find(const struct sim_names *self, uint64_t directory,
                                   const char *text)
@@ -57,7 +58,8 @@ static bool has_entries(const struct sim_names *self, uint64_t directory)
     return false;
 }
 
-/* --- Inodes --- */
+/* --- Inodes ------------------------------------------------------------------------------------
+ */
 
 static struct sim_inode *inode_new(struct sim_tree *self, bool is_directory)
 {
@@ -156,7 +158,8 @@ uint64_t sim_tree_pages(const struct sim_tree *self)
     return total;
 }
 
-/* --- Paths --- */
+/* --- Paths ---------------------------------------------------------------------------------------
+ */
 
 /* A path taken apart: the directory that exists, and the last name in it. */
 struct place {
@@ -207,7 +210,8 @@ struct sim_inode *sim_tree_find(const struct sim_tree *self, const char *path)
     return name == NULL ? NULL : name->inode;
 }
 
-/* --- Changes --- */
+/* --- Changes
+ * --------------------------------------------------------------------------------------- */
 
 static void change_add(struct sim_tree *self, enum sim_name_change_kind kind,
                        struct sim_inode *inode, const struct place *from, const struct place *to)
@@ -410,7 +414,8 @@ enum status sim_tree_list(const struct sim_tree *self, const char *path,
     return STATUS_OK;
 }
 
-/* --- Power cuts --- */
+/* --- Power cuts
+ * -------------------------------------------------------------------------------------- */
 
 static void names_cut(struct sim_tree *self, struct prng *prng)
 {
