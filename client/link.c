@@ -14,7 +14,6 @@
 #define IN_FLIGHT_MAX_DEFAULT 64U
 #define WAITING_MAX_DEFAULT 1024U
 #define NEGOTIATION_TIMEOUT_MS 10000
-#define VERSIONS_MAX 256U
 #define ANSWER_FIRST_BYTES 4096U
 #define HEADER_ARENA_BYTES 8192U
 #define CLIENT_ID_BYTES 256U
@@ -213,6 +212,12 @@ static void write_on_done(struct socket_write *write, enum status status)
 static void deadline_on_fire(struct timer *timer)
 {
     struct link_call *call = container_of(timer, struct link_call, deadline);
+    if (!call->is_sent) {
+        /* Only this one: what is in front of it may still be answered in time. */
+        call->link->waiting_count -= 1;
+        end_call(call->link, call, STATUS_CANCELED);
+        return;
+    }
     call->end = STATUS_TIMEOUT;
     break_link(call->link, STATUS_TIMEOUT);
 }
@@ -351,6 +356,10 @@ static void negotiation_on_done(struct link_call *call, enum status status)
         break_link(self, status != STATUS_OK ? status : STATUS_UNSUPPORTED);
         return;
     }
+    if (!is_refused && self->versions.error_code != ERROR_CODE_NONE) {
+        break_link(self, STATUS_UNSUPPORTED);
+        return;
+    }
     if (is_refused) {
         self->is_old_broker = true;
         ask_versions(self, 0);
@@ -485,6 +494,18 @@ int16_t link_feature_level(const struct link *self, const char *name)
          i++) {
         if (wire_text_equals(self->versions.finalized_features[i].name, name)) {
             return self->versions.finalized_features[i].max_version_level;
+        }
+    }
+    return 0;
+}
+
+int16_t link_supported_feature(const struct link *self, const char *name)
+{
+    check(self->magic == LINK_MAGIC);
+    for (int32_t i = 0; self->state == LINK_OPEN && i < self->versions.supported_features_count;
+         i++) {
+        if (wire_text_equals(self->versions.supported_features[i].name, name)) {
+            return self->versions.supported_features[i].max_version;
         }
     }
     return 0;

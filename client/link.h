@@ -37,7 +37,8 @@ struct link_call {
     const struct wire_slice *body; /* Behind the header. Borrowed until on_done. */
     uint32_t body_count;
     int64_t timeout_ms; /* From link_send(). */
-    /* OK: `reader` stands behind the answer's header. CANCELED: surely not sent. UNKNOWN: sent, and
+    /* OK: `reader` stands behind the answer's header. CANCELED: surely not sent (the link closed,
+     * or the time ran out while it waited in line). UNKNOWN: sent, and
      * the link broke; TIMEOUT: sent, and this call was the one that took too long. Never runs
      * inside link_send(). */
     void (*on_done)(struct link_call *self, enum status status);
@@ -67,6 +68,8 @@ int16_t link_version(const struct link *self, int16_t api_key, int16_t version_m
                      int16_t version_max);
 /* Does the broker name this finalized feature, and at which level? 0: no. */
 int16_t link_feature_level(const struct link *self, const char *name);
+/* The highest level of a feature that the broker itself could do; 0: it does not name it. */
+int16_t link_supported_feature(const struct link *self, const char *name);
 
 /* FULL: too many calls wait. CLOSED: the link is broken or closing. Then nothing was taken. */
 MUST_USE enum status link_send(struct link *self, struct link_call *call);

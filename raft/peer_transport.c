@@ -3,12 +3,16 @@
 #include "proto/sys/check.h"
 #include "raft/quorum_message.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PEERS_MAGIC 0x9ee25e1dU
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 1000
+#define DIAL_MS                                                                                    \
+    1000 /* Given up and tried anew: what answers a lost first packet comes too late.              \
+          */
 
 _Static_assert(PEER_TRANSPORT_API_KEY == QUORUM_MESSAGE_API_KEY, "one key, seen from both sides");
 
@@ -19,8 +23,8 @@ struct peer {
     struct socket socket;
     bool is_open; /* There is a socket, which may be closing. */
     bool is_connected;
-    int64_t pause_ms; /* Before the next attempt. */
-    struct timer retry;
+    int64_t pause_ms;     /* Before the next attempt. */
+    struct timer retry;   /* For the next attempt, or the end of this one. */
     uint32_t frame_count; /* Being written. */
     size_t byte_count;
     uint8_t ignored[64]; /* Nobody answers; what comes all the same goes here. */
@@ -37,6 +41,7 @@ struct quorum_peers {
     void (*on_closed)(void *context);
     void *closed_context;
     struct mail end;
+    _Atomic size_t posted_bytes; /* Of frames on their way to this loop. */
 };
 
 /* A frame on its way out. */
@@ -90,6 +95,7 @@ static void link_on_connected(struct socket *socket, enum status status)
     if (status != STATUS_OK || self->is_closing) {
         return; /* on_closed follows. */
     }
+    timer_stop(&peer->retry);
     peer->is_connected = true;
     peer->pause_ms = PAUSE_MS_MIN;
     socket_read_start(socket);
@@ -131,9 +137,10 @@ static void link_on_closed(struct socket *socket)
     peer->is_open = false;
     peer->is_connected = false;
     if (peer->peers->is_closing) {
-        end_when_closed(peer->peers);
+        end_when_closed(peer->peers); /* The timer is done already. */
         return;
     }
+    timer_stop(&peer->retry);
     dial_later(peer);
 }
 
@@ -149,11 +156,16 @@ static void retry_on_fire(struct timer *timer)
 {
     struct peer *peer = container_of(timer, struct peer, retry);
     struct loop *loop = peer->peers->options.loop;
+    if (peer->is_open) {
+        socket_close(&peer->socket);
+        return;
+    }
     if (socket_connect(loop->sockets, &peer->socket, &peer->address, &link_events) != STATUS_OK) {
         dial_later(peer);
         return;
     }
     peer->is_open = true;
+    timer_start_after(timer, DIAL_MS * CLOCK_NS_PER_MS);
 }
 
 static void send_on_done(struct socket_write *write, enum status status)
@@ -226,6 +238,41 @@ void peer_transport_receive(struct quorum_peers *self, const uint8_t *bytes, siz
         return;
     }
     self->user.on_message(self->user.context, message);
+}
+
+struct posted {
+    struct mail mail;
+    struct quorum_peers *peers;
+    struct frame *frame; /* One reference. */
+};
+
+static void posted_on_mail(struct mail *mail)
+{
+    struct posted *posted = container_of(mail, struct posted, mail);
+    struct frame *frame = posted->frame;
+    atomic_fetch_sub_explicit(&posted->peers->posted_bytes, frame->byte_count,
+                              memory_order_relaxed);
+    peer_transport_receive(posted->peers, frame->bytes, frame->byte_count);
+    frame_unref(frame);
+    free(posted);
+}
+
+void peer_transport_post(struct quorum_peers *self, struct frame *frame)
+{
+    size_t before =
+        atomic_fetch_add_explicit(&self->posted_bytes, frame->byte_count, memory_order_relaxed);
+    struct posted *posted = before + frame->byte_count > self->options.queue_bytes_max
+                                ? NULL
+                                : calloc(1, sizeof *posted);
+    if (posted == NULL) {
+        /* As if the network had lost it. */
+        atomic_fetch_sub_explicit(&self->posted_bytes, frame->byte_count, memory_order_relaxed);
+        return;
+    }
+    posted->mail.deliver = posted_on_mail;
+    posted->peers = self;
+    posted->frame = frame_ref(frame);
+    mailbox_post(&self->options.loop->mailbox, &posted->mail);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */

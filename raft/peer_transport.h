@@ -2,13 +2,14 @@
  *
  * This side dials; what is sent goes out on our own link, what the peer says comes over a
  * connection that it opened to our listener. The listener is the broker's: it gives frames with the
- * API key PEER_TRANSPORT_API_KEY to peer_transport_receive(). Nothing is answered. A link is
- * dialled again after a growing pause; what does not fit its queue, or finds no link, is dropped
- * without a word, since raft says it again. A link that breaks after it was up says that the peer's
- * process died: an election need not wait.
+ * API key PEER_TRANSPORT_API_KEY to peer_transport_post() (any loop) or peer_transport_receive()
+ * (the quorum's), and forgets the ticket: nothing is answered. A link is dialled again after a
+ * growing pause; what does not fit its queue, or finds no link, is dropped without a word, since
+ * raft says it again. A link that breaks after it was up says that the peer's process died: an
+ * election need not wait.
  *
  * Owner: the node; it outlives the quorum that uses it. Loop: the quorum's.
- * Limits: queue_bytes_max per peer; PEER_TRANSPORT_QUEUE_FRAMES_MAX. */
+ * Limits: queue_bytes_max per peer and for frames posted; PEER_TRANSPORT_QUEUE_FRAMES_MAX. */
 #pragma once
 
 #include "proto/frame/connection.h"
@@ -34,7 +35,10 @@ MUST_USE enum status peer_transport_open(const struct peer_transport_options *op
 void peer_transport_close(struct quorum_peers *self, void (*on_closed)(void *context),
                           void *context);
 
-/* A whole frame behind its length, from a peer; `bytes` are borrowed. */
+/* A whole frame behind its length, from a peer. Any loop; takes a reference of its own. Not after
+ * peer_transport_close() was called. */
+void peer_transport_post(struct quorum_peers *self, struct frame *frame);
+/* The same on the quorum's loop; `bytes` are borrowed. */
 void peer_transport_receive(struct quorum_peers *self, const uint8_t *bytes, size_t byte_count);
 
 /* The rest is the quorum's. */

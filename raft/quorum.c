@@ -397,10 +397,18 @@ static void peers_on_message(void *context, struct quorum_message *message)
     quorum_receive(&self->core, message);
 }
 
+static void tell_peer(struct quorum *self, int32_t node_id, bool is_down)
+{
+    if (self->options.on_peer != NULL) {
+        self->options.on_peer(self->options.context, node_id, is_down);
+    }
+}
+
 static void peers_on_connected(void *context, int32_t node_id)
 {
     struct quorum *self = context;
     if (!self->is_closing) {
+        tell_peer(self, node_id, false);
         say_hello(self, node_id);
     }
 }
@@ -408,7 +416,11 @@ static void peers_on_connected(void *context, int32_t node_id)
 static void peers_on_lost(void *context, int32_t node_id)
 {
     struct quorum *self = context;
-    if (!self->is_closing && self->is_core_open) {
+    if (self->is_closing) {
+        return;
+    }
+    tell_peer(self, node_id, true);
+    if (self->is_core_open) {
         quorum_core_peer_lost(&self->core, node_id);
     }
 }
@@ -433,7 +445,7 @@ static enum status open_core(struct quorum *self)
         .election_ms = options->election_ms,
         .heartbeat_ms = options->heartbeat_ms,
         .snapshot_entries = options->snapshot_entries,
-        .trailing_entries = options->snapshot_entries * 2,
+        .trailing_entries = options->trailing_entries,
         .segment_bytes = options->segment_bytes,
         .on_send = core_on_send,
         .on_turn = core_on_turn,
@@ -518,6 +530,8 @@ static enum status make_directory(struct quorum *self)
 static enum status start(struct quorum *self)
 {
     TRY(make_directory(self));
+    /* What is read below counts from here on: names included. */
+    TRY(disk_sync_directory(self->options.loop->disk, self->directory));
     TRY(load_meta(self));
     TRY(check_meta(self));
     if (!self->meta.is_born) {
@@ -551,6 +565,8 @@ static void set_defaults(struct quorum_options *options)
         options->heartbeat_ms == 0 ? HEARTBEAT_MS_DEFAULT : options->heartbeat_ms;
     options->snapshot_entries =
         options->snapshot_entries == 0 ? SNAPSHOT_ENTRIES_DEFAULT : options->snapshot_entries;
+    options->trailing_entries =
+        options->trailing_entries == 0 ? options->snapshot_entries * 2 : options->trailing_entries;
 }
 
 enum status quorum_open(const struct quorum_options *options, struct quorum **out_quorum)
@@ -700,4 +716,10 @@ struct quorum_status quorum_status_of(const struct quorum *self)
         status.leader_id = quorum_meta_node_id(raft->follower_state.current_leader.id);
     }
     return status;
+}
+
+struct quorum_core *quorum_core_of(struct quorum *quorum)
+{
+    check(quorum->magic == QUORUM_MAGIC);
+    return quorum->is_core_open ? &quorum->core : NULL;
 }

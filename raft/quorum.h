@@ -43,10 +43,13 @@ struct quorum_options {
     uint32_t election_ms;       /* 0: the default, 1000. */
     uint32_t heartbeat_ms;      /* 0: the default, 100. */
     uint32_t snapshot_entries;  /* Entries between snapshots; 0: the default, 8192. */
+    uint32_t trailing_entries;  /* Kept below a snapshot; 0: twice snapshot_entries. */
     uint32_t segment_bytes;     /* Of a file of the log; 0: the default, 4 MiB. */
     /* Leadership of this node: `is_ready` true when a barrier of its own term was applied and it
      * may serve and decide; false as soon as leadership is lost or in doubt. */
     void (*on_leadership)(void *context, bool is_ready, int64_t term);
+    /* The link to another voter broke, or is there again; NULL: nobody wants to know. */
+    void (*on_peer)(void *context, int32_t node_id, bool is_down);
     /* The quorum's own storage failed or lied: the node must stop. */
     void (*on_fatal)(void *context, enum status why);
     void *context;

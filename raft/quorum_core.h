@@ -154,3 +154,7 @@ uint64_t quorum_core_last_index(const struct quorum_core *self);
 uint64_t quorum_core_term_at(const struct quorum_core *self, uint64_t index);
 /* Makes the core's configuration that of the log up to `index`. Inside; not for leaders. */
 void quorum_core_set_configuration(struct quorum_core *self, uint64_t index);
+
+/* Of an open quorum, for tests; NULL before birth. In quorum.c. */
+struct quorum;
+struct quorum_core *quorum_core_of(struct quorum *quorum);

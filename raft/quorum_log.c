@@ -170,17 +170,27 @@ enum status quorum_log_create(const struct quorum_log_options *options,
 
 static void open_on_quiet(struct timer *timer);
 
-/* What lies behind the end is cut off, so that no record of a torn batch is ever taken later for
- * the successor of one that was written since. */
-static enum status open_tail(struct quorum_log *self, const struct quorum_replay *replay)
+/* The last file is written anew, up to where it counts. What lies behind is gone, so that no record
+ * of a torn batch is ever taken for the successor of one written since. And what was read is known
+ * to be on disk: a process whose flush failed leaves pages behind that show the next one, on the
+ * same host, bytes that no later flush covers. */
+static enum status open_rewrite(struct quorum_log *self, const struct quorum_replay *replay)
 {
     struct disk *disk = self->options.loop->disk;
+    uint32_t last = self->file_count - 1;
+    char path_new[DISK_PATH_BYTES_MAX];
     char path[DISK_PATH_BYTES_MAX];
-    path_of(&self->options, self->files[self->file_count - 1].sequence, path);
-    TRY(disk_open(disk, path, DISK_OPEN_WRITE, &self->file));
+    int length = snprintf(path_new, sizeof path_new, "%s/log.new", self->options.directory);
+    check(length > 0 && (size_t)length < sizeof path_new);
+    path_of(&self->options, self->files[last].sequence, path);
+    TRY(disk_open(disk, path_new, DISK_OPEN_WRITE | DISK_OPEN_CREATE, &self->file));
+    TRY(disk_file_truncate(disk, self->file, 0));
+    TRY(disk_file_allocate(disk, self->file, 0, self->options.segment_bytes));
+    TRY(disk_file_write(disk, self->file, 0, replay->bytes[last], replay->tail_position));
+    TRY(disk_file_sync(disk, self->file));
+    TRY(disk_rename(disk, path_new, path));
     self->position = replay->tail_position;
-    TRY(disk_file_truncate(disk, self->file, self->position));
-    return disk_file_sync(disk, self->file);
+    return disk_sync_directory(disk, self->options.directory);
 }
 
 enum status quorum_log_open(struct quorum_log *self, const struct quorum_log_options *options,
@@ -207,9 +217,10 @@ enum status quorum_log_open(struct quorum_log *self, const struct quorum_log_opt
     }
     memcpy(self->files, replay->files, replay->file_count * sizeof *self->files);
     self->file_count = replay->file_count;
-    TRY(open_tail(self, replay));
     if (replay->is_dropped) {
         TRY(quorum_log_reset(self, replay->options.snapshot_index, replay->options.snapshot_term));
+    } else {
+        TRY(open_rewrite(self, replay));
     }
     return disk_lane_open(options->loop->disk, options->loop, "quorum-log", &self->lane);
 }

@@ -14,12 +14,26 @@ struct copy {
     uint64_t voted_for;
 };
 
-static enum status open_file(struct quorum_vote *self, const char *directory, unsigned flags)
+static void path_of(const char *directory, const char *name, char out_path[DISK_PATH_BYTES_MAX])
+{
+    int length = snprintf(out_path, DISK_PATH_BYTES_MAX, "%s/%s", directory, name);
+    check(length > 0 && (size_t)length < DISK_PATH_BYTES_MAX);
+}
+
+/* A new file with what is known takes the place of the old one. */
+static enum status replace_file(struct quorum_vote *self, const char *directory)
 {
     char path[DISK_PATH_BYTES_MAX];
-    int length = snprintf(path, sizeof path, "%s/vote", directory);
-    check(length > 0 && (size_t)length < sizeof path);
-    return disk_open(self->disk, path, flags, &self->file);
+    char path_new[DISK_PATH_BYTES_MAX];
+    path_of(directory, "vote", path);
+    path_of(directory, "vote.new", path_new);
+    disk_file_close(self->disk, self->file);
+    self->file = NULL;
+    TRY(disk_open(self->disk, path_new, DISK_OPEN_WRITE | DISK_OPEN_CREATE, &self->file));
+    TRY(disk_file_truncate(self->disk, self->file, 0));
+    TRY(quorum_vote_store(self, self->term, self->voted_for));
+    TRY(disk_rename(self->disk, path_new, path));
+    return disk_sync_directory(self->disk, directory);
 }
 
 static void init(struct quorum_vote *self, struct disk *disk, const uint8_t directory_id[16])
@@ -32,10 +46,8 @@ enum status quorum_vote_create(struct quorum_vote *self, struct disk *disk, cons
                                const uint8_t directory_id[16], uint64_t term)
 {
     init(self, disk, directory_id);
-    TRY(open_file(self, directory, DISK_OPEN_WRITE | DISK_OPEN_CREATE));
-    TRY(disk_file_truncate(disk, self->file, 0));
-    TRY(quorum_vote_store(self, term, 0));
-    return disk_sync_directory(disk, directory);
+    self->term = term;
+    return replace_file(self, directory);
 }
 
 /* STATUS_NOT_FOUND: this copy is damaged. */
@@ -63,14 +75,15 @@ static enum status read_copy(struct quorum_vote *self, uint64_t position, struct
 enum status quorum_vote_load(struct quorum_vote *self, struct disk *disk, const char *directory,
                              const uint8_t directory_id[16])
 {
+    char path[DISK_PATH_BYTES_MAX];
     init(self, disk, directory_id);
-    enum status status = open_file(self, directory, DISK_OPEN_WRITE);
+    path_of(directory, "vote", path);
+    enum status status = disk_open(disk, path, DISK_OPEN_READ, &self->file);
     if (status != STATUS_OK) {
         return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
     }
 
     struct copy newest = {0};
-    uint32_t newest_count = 0;
     for (uint64_t position = 0; position <= QUORUM_VOTE_COPY_BYTES;
          position += QUORUM_VOTE_COPY_BYTES) {
         struct copy copy = {0};
@@ -80,9 +93,7 @@ enum status quorum_vote_load(struct quorum_vote *self, struct disk *disk, const 
         }
         if (copy.sequence > newest.sequence) {
             newest = copy;
-            newest_count = 0;
         }
-        newest_count += copy.sequence == newest.sequence ? 1 : 0;
     }
     if (newest.sequence == 0 || newest.term > QUORUM_VOTE_TERM_MAX) {
         return STATUS_CORRUPT;
@@ -90,8 +101,9 @@ enum status quorum_vote_load(struct quorum_vote *self, struct disk *disk, const 
     self->sequence = newest.sequence;
     self->term = newest.term;
     self->voted_for = newest.voted_for;
-    /* A change that a crash cut in two, or a damaged copy: both say the same again. */
-    return newest_count == 2 ? STATUS_OK : quorum_vote_store(self, self->term, self->voted_for);
+    /* Both copies say the same again, in a file that is known to be on disk: what a process reads
+     * after one whose flush failed may be in memory only, and no later flush covers it. */
+    return replace_file(self, directory);
 }
 
 void quorum_vote_done(struct quorum_vote *self)

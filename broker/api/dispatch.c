@@ -1,15 +1,26 @@
 #include "broker/api/dispatch.h"
 
 #include "broker/api/serve_api_versions.h"
+#include "broker/api/peer_frames.h"
+#include "broker/api/serve_alter_configs.h"
+#include "broker/api/serve_controller.h"
+#include "broker/api/serve_create_partitions.h"
+#include "broker/api/serve_create_topics.h"
 #include "broker/api/serve_delete_records.h"
+#include "broker/api/serve_delete_topics.h"
 #include "broker/api/serve_describe_cluster.h"
+#include "broker/api/serve_describe_configs.h"
 #include "broker/api/serve_epoch_end.h"
 #include "broker/api/serve_fetch.h"
+#include "broker/api/serve_find_coordinator.h"
+#include "broker/api/serve_init_producer_id.h"
 #include "broker/api/serve_list_offsets.h"
 #include "broker/api/serve_metadata.h"
 #include "broker/api/serve_produce.h"
+#include "broker/uplink/uplink_wire.h"
 #include "proto/kafka/api_key.h"
 #include "proto/sys/check.h"
+#include "raft/peer_transport.h"
 
 struct row {
     struct dispatch_range range;
@@ -23,22 +34,45 @@ static const struct row rows[] = {
     {{API_KEY_FETCH, 4, 18}, serve_fetch},
     {{API_KEY_LIST_OFFSETS, 1, 11}, serve_list_offsets},
     {{API_KEY_METADATA, 0, 13}, serve_metadata},
+    {{API_KEY_FIND_COORDINATOR, 0, 6}, serve_find_coordinator},
     {{API_KEY_API_VERSIONS, 0, 4}, serve_api_versions},
+    {{API_KEY_CREATE_TOPICS, 0, 7}, serve_create_topics},
+    {{API_KEY_DELETE_TOPICS, 1, 6}, serve_delete_topics},
     {{API_KEY_DELETE_RECORDS, 0, 2}, serve_delete_records},
+    {{API_KEY_INIT_PRODUCER_ID, 0, 5}, serve_init_producer_id},
     {{API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4}, serve_epoch_end},
+    {{API_KEY_DESCRIBE_CONFIGS, 1, 4}, serve_describe_configs},
+    {{API_KEY_ALTER_CONFIGS, 0, 2}, serve_alter_configs},
+    {{API_KEY_CREATE_PARTITIONS, 0, 3}, serve_create_partitions},
+    {{API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1}, serve_alter_configs_incremental},
+    {{API_KEY_ALTER_PARTITION, 2, 3}, serve_controller_alter_partition},
     {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
+    {{API_KEY_BROKER_REGISTRATION, 0, 4}, serve_controller_registration},
+    {{API_KEY_BROKER_HEARTBEAT, 0, 1}, serve_controller_heartbeat},
+    {{API_KEY_ALLOCATE_PRODUCER_IDS, 0, 0}, serve_controller_producer_ids},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
+
+/* Brokers ask these of each other; a client that saw them would only wonder. */
+static bool is_between_nodes(int16_t api_key)
+{
+    return api_key == API_KEY_ALTER_PARTITION || api_key == API_KEY_BROKER_REGISTRATION ||
+           api_key == API_KEY_BROKER_HEARTBEAT || api_key == API_KEY_ALLOCATE_PRODUCER_IDS;
+}
 
 uint32_t dispatch_ranges(const struct dispatch_range **out_ranges)
 {
     static struct dispatch_range ranges[ROW_COUNT];
+    uint32_t count = 0;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         check(i == 0 || rows[i].range.api_key > rows[i - 1].range.api_key);
-        ranges[i] = rows[i].range;
+        if (!is_between_nodes(rows[i].range.api_key)) {
+            ranges[count] = rows[i].range;
+            count += 1;
+        }
     }
     *out_ranges = ranges;
-    return ROW_COUNT;
+    return count;
 }
 
 struct partition_map *dispatch_map_of(const struct api_node *node, const struct wire_uuid *topic_id,
@@ -74,9 +108,20 @@ static void dispatch(struct request *request)
     row->serve(request);
 }
 
+static bool is_peer_frame(const struct frame *frame)
+{
+    struct wire_reader reader;
+    wire_reader_init(&reader, frame->bytes, frame->byte_count);
+    return wire_read_int16(&reader) == PEER_TRANSPORT_API_KEY;
+}
+
 void dispatch_on_frame(struct connection *connection, struct frame *frame, struct ticket *ticket)
 {
     struct api_shard *shard = connection_context(connection);
+    if (is_peer_frame(frame)) {
+        peer_frames_take(shard, frame, ticket);
+        return;
+    }
     struct request *request;
     enum status status = request_new(shard, frame, ticket, &request);
     if (status != STATUS_OK) {
@@ -89,6 +134,11 @@ void dispatch_on_frame(struct connection *connection, struct frame *frame, struc
     if (partition_map_image(shard->map) == NULL) {
         /* Before the first image nothing can be told; the listener opens later than that. */
         request_close(request, "the broker is starting");
+        return;
+    }
+    bool is_forwarded = request->context.api_key == UPLINK_WIRE_FORWARD_KEY;
+    if (is_forwarded && request_unwrap(request) != STATUS_OK) {
+        request_close(request, "malformed forwarded request");
         return;
     }
     dispatch(request);

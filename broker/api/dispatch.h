@@ -7,6 +7,7 @@
  * Owner: the node. Loop: each shard's own. */
 #pragma once
 
+#include "broker/api/producer_ids.h"
 #include "broker/api/request.h"
 #include "broker/metadata/config_key.h"
 #include "broker/partition/partition_map.h"
@@ -15,8 +16,6 @@
 #define API_SHARDS_MAX 64U
 
 struct api_node;
-struct controller;
-struct producer_id_pool;
 
 /* What handlers of one shard work with. */
 struct api_shard {
@@ -25,8 +24,13 @@ struct api_shard {
     struct api_node *node;     /* Shared by the shards; constant after start unless atomic. */
     struct partition_map *map; /* This shard's. */
     struct decompressor decompressor; /* For batches that must be opened to be checked. */
+    struct producer_ids producer_ids;
     struct list free_requests;
     uint32_t free_request_count;
+    uint32_t active_request_count;
+    /* Set while the node stops: called when the last request has ended. */
+    void (*on_idle)(struct api_shard *self);
+    void *owner; /* Whoever set on_idle. */
 };
 
 struct api_node {
@@ -35,12 +39,15 @@ struct api_node {
     struct config_key_view config_view; /* Of this broker; the image is each request's own. */
     struct address advertised;          /* Of this broker, as clients reach it. */
     struct budget *budget;
-    struct controller *controller;
+    struct controller *controller; /* This node's. */
+    struct uplink *uplink;         /* The way to the active one. */
+    struct loop *quorum_loop;
+    struct quorum_peers *peers; /* NULL with one voter. */
+    _Atomic bool is_stopping;
     uint32_t shard_count;
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */
     uint32_t default_partition_count; /* num.partitions */
-    struct producer_id_pool *producer_ids;
 };
 
 /* For connection_options.on_frame; the connection's context is its api_shard. */

@@ -8,6 +8,10 @@
 #define REQUEST_MAGIC 0x4e90e575U
 #define FREE_REQUESTS_MAX 256U
 
+/* First word of the answer to a forwarded request; 0: the client's answer follows. */
+#define FORWARD_ANSWERED 0
+#define FORWARD_REFUSED 1
+
 static struct request *take_free(struct api_shard *shard)
 {
     struct list *link = list_take_first(&shard->free_requests);
@@ -32,11 +36,27 @@ void request_done(struct request *self)
     if (shard->free_request_count >= FREE_REQUESTS_MAX) {
         arena_done(&self->arena);
         free(self);
-        return;
+    } else {
+        arena_reset(&self->arena);
+        list_append(&shard->free_requests, &self->link);
+        shard->free_request_count += 1;
     }
-    arena_reset(&self->arena);
-    list_append(&shard->free_requests, &self->link);
-    shard->free_request_count += 1;
+    check(shard->active_request_count > 0);
+    shard->active_request_count -= 1;
+    if (shard->active_request_count == 0 && shard->on_idle != NULL) {
+        shard->on_idle(shard);
+    }
+}
+
+static void fill_context(struct request *self)
+{
+    self->context = (struct access_context){.listener = self->shard->node->listener_name,
+                                            .principal = "User:ANONYMOUS",
+                                            .client_id = self->header.client_id,
+                                            .api_key = self->header.request_api_key,
+                                            .api_version = self->header.request_api_version,
+                                            .deadline_ns = INT64_MAX,
+                                            .byte_budget = REQUEST_ARENA_BYTES_MAX};
 }
 
 enum status request_new(struct api_shard *shard, struct frame *frame, struct ticket *ticket,
@@ -56,26 +76,54 @@ enum status request_new(struct api_shard *shard, struct frame *frame, struct tic
     self->ticket = ticket;
     self->frame = frame;
     self->header = header;
+    shard->active_request_count += 1;
     self->received_ns = loop_now_ns(shard->loop);
     self->body = reader;
     self->state = NULL;
     self->on_sent = NULL;
-    self->context = (struct access_context){.listener = shard->node->listener_name,
-                                            .principal = "User:ANONYMOUS",
-                                            .client_id = header.client_id,
-                                            .api_key = header.request_api_key,
-                                            .api_version = header.request_api_version,
-                                            .deadline_ns = INT64_MAX,
-                                            .byte_budget = REQUEST_ARENA_BYTES_MAX};
+    self->is_forwarded = false;
+    fill_context(self);
     *out_self = self;
     return STATUS_OK;
 }
-
 void request_begin_answer(struct request *self)
 {
     check(self->magic == REQUEST_MAGIC);
     wire_writer_init(&self->writer, &self->arena);
+    if (self->is_forwarded) {
+        request_header_encode_response(&self->forward_header, &self->writer);
+        wire_write_int16(&self->writer, FORWARD_ANSWERED);
+    }
     request_header_encode_response(&self->header, &self->writer);
+}
+
+enum status request_unwrap(struct request *self)
+{
+    check(self->magic == REQUEST_MAGIC);
+    check(!self->is_forwarded);
+    struct kafka_request_header inner;
+    TRY(request_header_decode(&self->body, &inner));
+    self->forward_header = self->header;
+    self->header = inner;
+    self->is_forwarded = true;
+    fill_context(self);
+    return STATUS_OK;
+}
+
+void request_refuse_forwarded(struct request *self)
+{
+    check(self->is_forwarded);
+    wire_writer_init(&self->writer, &self->arena);
+    request_header_encode_response(&self->forward_header, &self->writer);
+    wire_write_int16(&self->writer, FORWARD_REFUSED);
+    request_send(self);
+}
+
+void request_send_raw(struct request *self, const void *bytes, size_t byte_count)
+{
+    wire_writer_init(&self->writer, &self->arena);
+    wire_write_reference(&self->writer, bytes, byte_count);
+    request_send(self);
 }
 
 static void end(struct request *self)
@@ -144,4 +192,15 @@ bool request_body_is_whole(struct request *self, enum status decoded)
     request_close(self, decoded != STATUS_OK ? "its request body is malformed"
                                              : "bytes follow its request body");
     return false;
+}
+
+void request_free_all(struct api_shard *shard)
+{
+    struct list *link;
+    while ((link = list_take_first(&shard->free_requests)) != NULL) {
+        struct request *self = container_of(link, struct request, link);
+        arena_done(&self->arena);
+        free(self);
+    }
+    shard->free_request_count = 0;
 }

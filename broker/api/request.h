@@ -26,6 +26,9 @@ struct request {
     struct frame *frame;   /* Owned (one reference). */
     struct access_context context;
     struct kafka_request_header header; /* Its client id points into the frame. */
+    /* Another broker hands on a client's request; `forward_header` is that broker's own. */
+    bool is_forwarded;
+    struct kafka_request_header forward_header;
     int64_t received_ns;
     struct wire_reader body;
     struct arena arena;
@@ -46,12 +49,20 @@ MUST_USE enum status request_new(struct api_shard *shard, struct frame *frame,
 void request_begin_answer(struct request *self);
 /* Sends what was written. A body that did not fit its limits closes the connection. */
 void request_send(struct request *self);
+/* Sends bytes that are a whole answer already: header and body. They live until on_sent. */
+void request_send_raw(struct request *self, const void *bytes, size_t byte_count);
+/* Goes on with the client's request inside a forwarded one. MALFORMED: the caller closes. */
+MUST_USE enum status request_unwrap(struct request *self);
+/* Answers a forwarded request with "not the active controller". */
+void request_refuse_forwarded(struct request *self);
 /* No answer at all (acks=0). */
 void request_drop(struct request *self);
 /* The peer broke the format: drops the request and closes its connection with `why`. */
 void request_close(struct request *self, const char *why);
 /* The end of on_sent: the request and its frame are gone. */
 void request_done(struct request *self);
+/* At the end: frees what the shard keeps for later requests. */
+void request_free_all(struct api_shard *shard);
 /* The same bytes of the request's own frame, writable: a batch is stamped where it was received. */
 uint8_t *request_bytes_at(struct request *self, const void *bytes);
 /* Decoding is done: true when the body was whole and nothing followed it, else the request is

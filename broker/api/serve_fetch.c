@@ -7,6 +7,7 @@
 #include "proto/sys/check.h"
 
 #define FETCH_WAIT_MS_MAX 60000
+#define VERSION_WITH_LEADER 12
 #define FETCH_BYTES_MAX (55 << 20) /* fetch.max.bytes of a broker. */
 
 struct fetch;
@@ -180,8 +181,10 @@ static void take_read(struct fetch_item *item)
     out->log_start_offset = read->marks.log_start;
     if (read->fault != PARTITION_FAULT_NONE) {
         self->has_error = true;
-        out->current_leader.leader_id = read->marks.leader;
-        out->current_leader.leader_epoch = read->marks.leader_epoch;
+        if (self->request->context.api_version >= VERSION_WITH_LEADER) {
+            out->current_leader.leader_id = read->marks.leader;
+            out->current_leader.leader_epoch = read->marks.leader_epoch;
+        }
         return;
     }
     if (read->has_diverged) {

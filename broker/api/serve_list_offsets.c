@@ -8,6 +8,8 @@
 #include "proto/kafka/list_offsets.h"
 #include "proto/sys/check.h"
 
+#define VERSION_WITH_EPOCHS 4
+
 struct list_offsets {
     struct request *request;
     struct kafka_list_offsets_request in;
@@ -56,7 +58,9 @@ static void item_on_returned(struct partition_call *call)
     if (item->list.fault == PARTITION_FAULT_NONE) {
         item->out->offset = item->list.offset;
         item->out->timestamp = item->list.timestamp_found_ms;
-        item->out->leader_epoch = item->list.leader_epoch_found;
+        if (item->all->request->context.api_version >= VERSION_WITH_EPOCHS) {
+            item->out->leader_epoch = item->list.leader_epoch_found;
+        }
     }
     gather_end(&item->all->calls);
 }

@@ -1,6 +1,8 @@
 #include "broker/api/serve_metadata.h"
 
+#include "broker/api/admin_call.h"
 #include "broker/api/cluster_view.h"
+#include "broker/api/seen_set.h"
 #include "broker/metadata/topic_name.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/metadata.h"
@@ -9,8 +11,13 @@
 #define METADATA_VERSION_NULL_NAMES 12
 #define METADATA_VERSION_LISTENER_ERRORS 6
 
+/* A client waits for its first answer for so long at most. */
+#define AUTO_CREATE_TIMEOUT_MS 10000
+
 struct metadata {
     struct request *request;
+    struct admin_call call;
+    struct topic_decisions_create_request command; /* Topics that are made by the way. */
     const struct image *image;
     struct kafka_metadata_request in;
     struct kafka_metadata_response out;
@@ -185,6 +192,37 @@ static void answer(struct metadata *self)
     request_send(request);
 }
 
+static void create_on_answered(struct admin_call *call, enum status status)
+{
+    (void)status; /* What was not made is answered as missing, and the client asks again. */
+    answer(container_of(call, struct metadata, call));
+}
+
+/* NO_MEMORY: the names do not fit the request's memory. */
+static enum status collect_missing(struct metadata *self)
+{
+    struct arena *arena = &self->request->arena;
+    size_t count = (size_t)self->in.topics_count;
+    struct seen_set seen;
+    self->command.items = arena_take_array(arena, count, sizeof *self->command.items);
+    if (self->command.items == NULL || seen_set_init(&seen, arena, (uint32_t)count) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    const struct image *image = partition_map_image(self->request->shard->map);
+    for (size_t i = 0; i < count; i++) {
+        struct wire_text name = self->in.topics[i].name;
+        if (!topic_name_is_valid(name) || image_topic_by_name(image, name) != NULL ||
+            seen_set_add_text(&seen, name) != STATUS_OK ||
+            !access_authorize(&self->request->context, ACCESS_CREATE, ACCESS_TOPIC, name)) {
+            continue;
+        }
+        self->command.items[self->command.item_count] = (struct topic_decisions_create){
+            .name = name, .partition_count = -1, .replication_factor = -1};
+        self->command.item_count += 1;
+    }
+    return STATUS_OK;
+}
+
 void serve_metadata(struct request *request)
 {
     struct metadata *self = arena_take_array(&request->arena, 1, sizeof *self);
@@ -195,5 +233,21 @@ void serve_metadata(struct request *request)
                                                    &request->arena, &self->in))) {
         return;
     }
-    answer(self);
+    /* Versions 0 to 3 have no word for it; their clients expect it. */
+    bool may_create = request->context.api_version < 4 || self->in.allow_auto_topic_creation;
+    if (!may_create || !request->shard->node->is_auto_create || self->in.topics_count <= 0) {
+        answer(self);
+        return;
+    }
+    if (collect_missing(self) != STATUS_OK) {
+        request_close(request, "a Metadata request is larger than its memory");
+        return;
+    }
+    if (self->command.item_count == 0) {
+        answer(self);
+        return;
+    }
+    self->call.up.request.kind = CONTROLLER_CREATE_TOPICS;
+    self->call.up.request.command.create_topics = &self->command;
+    admin_call_post(&self->call, request, AUTO_CREATE_TIMEOUT_MS, create_on_answered);
 }

@@ -11,6 +11,8 @@
 
 #define PRODUCE_VERSION_MIN 3 /* Advertised from 0 on, so that old librdkafka compresses. */
 #define PRODUCE_TIMEOUT_MS_MAX 900000
+#define VERSION_WITH_RECORD_ERRORS 8
+#define VERSION_WITH_LEADER 10
 
 struct produce {
     struct request *request;
@@ -115,7 +117,8 @@ static void item_on_returned(struct partition_call *call)
     if (append->fault != PARTITION_FAULT_NONE) {
         fail(self, out, fault_code_of_partition(append->fault),
              partition_fault_text(append->fault));
-        if (append->fault == PARTITION_FAULT_NOT_LEADER) {
+        if (append->fault == PARTITION_FAULT_NOT_LEADER &&
+            self->request->context.api_version >= VERSION_WITH_LEADER) {
             out->current_leader.leader_id = append->current_leader;
             out->current_leader.leader_epoch = append->current_leader_epoch;
             self->has_moved_leader = true;
@@ -134,7 +137,8 @@ static void fail_batch(struct produce *self,
 {
     struct arena *arena = &self->request->arena;
     fail(self, out, batch_fault_code(verdict->fault), batch_fault_text(verdict->fault));
-    if (verdict->record_index < 0) {
+    if (verdict->record_index < 0 ||
+        self->request->context.api_version < VERSION_WITH_RECORD_ERRORS) {
         return;
     }
     struct kafka_produce_response_batch_index_and_error_message *error =

@@ -83,7 +83,9 @@ static bool register_check(const struct decision *decision,
         return false;
     }
     if (old != NULL && request->is_session_live && !old->is_fenced &&
-        !wire_uuid_equals(&old->incarnation_id, &request->incarnation_id)) {
+        !wire_uuid_equals(&old->incarnation_id, &request->incarnation_id) &&
+        !wire_uuid_equals(&old->directory_id, &request->directory_id)) {
+        /* A process holds its directory's lock: who comes with the same one is its successor. */
         decision_refuse(&request->error, DECISION_DUPLICATE_BROKER,
                         "another process is broker %d and lives; stop it or change node.id",
                         request->broker_id);

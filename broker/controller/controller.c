@@ -30,7 +30,8 @@ struct controller_flight {
     uint64_t generation; /* Of the speculation it was decided against. */
     bool is_done;
     bool is_refused;
-    bool is_seen;         /* Applied here. */
+    bool is_seen;         /* Applied here, or in a snapshot that was. */
+    bool is_out_of_sight; /* A snapshot has passed over more than it remembers. */
     bool is_registration; /* The epoch in the speculation was a guess. */
     enum status status;
     uint64_t index;
@@ -161,7 +162,10 @@ static void settle_done(struct controller *self, const struct controller_request
         }
         liveness_touch(&self->liveness, command->broker_id, command->epoch, 0, now_ns);
     }
-    if (request->kind == CONTROLLER_HEARTBEAT && request->command.heartbeat->is_partial) {
+    bool is_partial_heartbeat =
+        request->kind == CONTROLLER_HEARTBEAT && request->command.heartbeat->is_partial;
+    /* A topic may allow now what brings a leader to its partitions. */
+    if (is_partial_heartbeat || request->kind == CONTROLLER_ALTER_CONFIGS) {
         self->needs_repairs = true;
         want_upkeep(self);
     }
@@ -470,16 +474,34 @@ static bool mark_seen(struct list *flights, const struct image_delta *delta, uin
     return false;
 }
 
+/* A snapshot took the place of commands: their tokens are in it, but for those of refused ones. */
+static void find_in_snapshot(struct list *flights, const struct image *image, uint64_t passed_count)
+{
+    list_for_each(link, flights)
+    {
+        struct controller_flight *flight = container_of(link, struct controller_flight, link);
+        if (flight->bytes != NULL && !flight->is_seen) {
+            flight->is_seen = image_knows_token(image, flight->token, &flight->index);
+            flight->is_out_of_sight = flight->is_out_of_sight ||
+                                      (!flight->is_seen && passed_count > IMAGE_TOKENS_REMEMBERED);
+        }
+    }
+}
+
 /* Entries of `term` follow all of earlier terms: what was not seen until now is lost. */
 static void resolve_unknown(struct controller *self, int64_t term)
 {
     list_for_each_removable(link, &self->unknown)
     {
         struct controller_flight *flight = container_of(link, struct controller_flight, link);
-        if (!flight->is_seen && flight->term >= term) {
+        if (!flight->is_seen && !flight->is_out_of_sight && flight->term >= term) {
             continue;
         }
-        flight->status = flight->is_seen && !flight->is_refused ? STATUS_OK : STATUS_NOT_LEADER;
+        if (flight->is_seen) {
+            flight->status = flight->is_refused ? STATUS_NOT_LEADER : STATUS_OK;
+        } else {
+            flight->status = flight->is_out_of_sight ? STATUS_UNKNOWN : STATUS_NOT_LEADER;
+        }
         finish_flight(self, flight);
         free_flight(flight);
     }
@@ -533,12 +555,17 @@ static enum status fsm_restore(struct quorum_fsm *fsm, uint64_t index, const voi
         image_unref(image);
         return STATUS_CORRUPT;
     }
+    uint64_t before = image_index(self->newest);
+    uint64_t passed_count = image_index(image) > before ? image_index(image) - before : 0;
     set_image(&self->newest, image);
     image_unref(image);
+    find_in_snapshot(&self->flights, self->newest, passed_count);
+    find_in_snapshot(&self->unknown, self->newest, passed_count);
     if (list_is_empty(&self->flights)) {
         set_image(&self->speculative, self->newest);
     }
     self->options.on_image(self->options.context, self->newest);
+    resolve_unknown(self, INT64_MIN); /* Only what is certain now. */
     return STATUS_OK;
 }
 

@@ -63,8 +63,9 @@ struct decision_error {
 };
 
 struct decision_defaults {
-    uint32_t partition_count;    /* num.partitions */
-    uint32_t replication_factor; /* 0: three, or as many as there are brokers. */
+    uint32_t partition_count;          /* num.partitions */
+    uint32_t internal_partition_count; /* Of internal topics; 0: 50. */
+    uint32_t replication_factor;       /* 0: three, or as many as there are brokers. */
 };
 
 struct decision {

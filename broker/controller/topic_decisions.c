@@ -138,10 +138,18 @@ static bool check_replication(const struct round *round, uint32_t replication_fa
     return true;
 }
 
+static uint32_t default_partitions(const struct round *round, struct wire_text name)
+{
+    const struct decision_defaults *defaults = &round->decision->defaults;
+    if (!topic_config_is_internal(name)) {
+        return defaults->partition_count;
+    }
+    return defaults->internal_partition_count == 0 ? 50 : defaults->internal_partition_count;
+}
+
 /* Automatic: what shall be made, from the request and the defaults. */
 static bool create_check_counts(struct round *round, struct topic_decisions_create *item)
 {
-    const struct decision *decision = round->decision;
     if (item->partition_count == 0 || item->partition_count < -1) {
         decision_refuse(&item->error, DECISION_PARTITION_COUNT,
                         "a topic has at least one partition; -1 asks for the default");
@@ -153,7 +161,7 @@ static bool create_check_counts(struct round *round, struct topic_decisions_crea
                         DECISION_REPLICATION_MAX);
         return false;
     }
-    item->made_partition_count = item->partition_count == -1 ? decision->defaults.partition_count
+    item->made_partition_count = item->partition_count == -1 ? default_partitions(round, item->name)
                                                              : (uint32_t)item->partition_count;
     item->made_replication_factor = item->replication_factor == -1
                                         ? default_replication(round)
@@ -240,12 +248,31 @@ static bool create_check_assignments(struct round *round, struct topic_decisions
     return true;
 }
 
-/* Collects the values that the topic gets, sorted by key; the last one of a key counts. */
+/* Keeps `values` sorted by key; the last value of a key counts. */
+static void create_put(struct image_config_value *values, uint32_t *count, const char *key,
+                       const char *value)
+{
+    uint32_t place = 0;
+    while (place < *count && strcmp(values[place].key, key) < 0) {
+        place += 1;
+    }
+    if (place == *count || strcmp(values[place].key, key) != 0) {
+        memmove(values + place + 1, values + place, (*count - place) * sizeof *values);
+        *count += 1;
+    }
+    values[place] = (struct image_config_value){.key = key, .value = value};
+}
+
+/* Collects the values that the topic gets; an internal one begins with what its kind needs. */
 static bool create_check_configs(const struct round *round, struct topic_decisions_create *item,
                                  struct image_config_value *out_values, uint32_t *out_count)
 {
     char reason[CONFIG_KEY_REASON_BYTES];
-    uint32_t count = 0;
+    uint32_t internal_count = 0;
+    const struct image_config_value *internal = topic_config_internal(item->name, &internal_count);
+    for (uint32_t i = 0; i < internal_count; i++) {
+        create_put(out_values, out_count, internal[i].key, internal[i].value);
+    }
     for (uint32_t i = 0; i < item->config_count; i++) {
         const struct topic_decisions_config *config = &item->configs[i];
         const struct config_key *key = topic_config_key(config->key);
@@ -264,19 +291,9 @@ static bool create_check_configs(const struct round *round, struct topic_decisio
             decision_refuse(&item->error, DECISION_LIMIT, "the request is too large; split it");
             return false;
         }
-        uint32_t place = 0;
-        while (place < count && strcmp(out_values[place].key, key->name) < 0) {
-            place += 1;
-        }
-        if (place == count || strcmp(out_values[place].key, key->name) != 0) {
-            memmove(out_values + place + 1, out_values + place,
-                    (count - place) * sizeof *out_values);
-            count += 1;
-        }
-        out_values[place] = (struct image_config_value){.key = key->name, .value = text};
+        create_put(out_values, out_count, key->name, text);
     }
-    *out_count = count;
-    if (topic_config_check_all(out_values, count, reason) != STATUS_OK) {
+    if (topic_config_check_all(out_values, *out_count, reason) != STATUS_OK) {
         decision_refuse(&item->error, DECISION_CONFIG, "%s", reason);
         return false;
     }
@@ -360,8 +377,10 @@ static void create_one(struct round *round, struct topic_decisions_create_reques
 {
     struct topic_decisions_create *item = &request->items[place];
     uint32_t value_count = 0;
-    struct image_config_value *values =
-        arena_take_array(round->decision->arena, item->config_count, sizeof *values);
+    uint32_t internal_count = 0;
+    (void)topic_config_internal(item->name, &internal_count);
+    struct image_config_value *values = arena_take_array(
+        round->decision->arena, (size_t)item->config_count + internal_count, sizeof *values);
     if (values == NULL) {
         decision_refuse(&item->error, DECISION_LIMIT, "the request is too large; split it");
         return;

@@ -97,8 +97,7 @@ struct log_append {
     const uint8_t *bytes;
     size_t byte_count;
     int64_t ingested_ms; /* The leader's clock; the log keeps it monotone. */
-    int64_t
-        *ingested_of_batches; /* Follower: one per batch, from the leader. NULL: `ingested_ms`. */
+    const int64_t *ingested_of_batches; /* Follower: one per batch, from the leader, or NULL. */
 };
 
 /* BUSY: journal or budget is full, on_room follows. NO_SPACE, and all else: nothing was appended.

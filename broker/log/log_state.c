@@ -231,6 +231,8 @@ static void add_batch(struct log_state *self, const struct batch_view *batch, in
         .position = active->byte_count,
     };
     segment_add(active, &placed, batch->byte_count);
+    /* A term that was led here without a write is known to nobody else: it ends unseen. */
+    (void)epoch_history_truncate_end(&self->epochs, placed.base_offset);
     if (batch_leader_epoch(batch) > epoch_history_latest(&self->epochs)) {
         (void)epoch_history_assign(&self->epochs, batch_leader_epoch(batch), placed.base_offset);
     }

@@ -16,6 +16,7 @@
 #define IMAGE_REPLICAS_MAX 10U /* Five, and five that are to replace them. */
 #define IMAGE_MOVING_MAX 5U
 #define IMAGE_TOKEN_BYTES 16U
+#define IMAGE_TOKENS_REMEMBERED 960U /* At least so many of the last commands' tokens. */
 #define IMAGE_ENDPOINTS_MAX 4U
 #define IMAGE_TOPIC_NAME_BYTES_MAX 249U
 

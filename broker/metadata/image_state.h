@@ -13,6 +13,9 @@
 #define IMAGE_STATE_CHUNKS_MAX 16U
 #define IMAGE_STATE_TOKENS_MAX (IMAGE_STATE_CHUNK_TOKENS * IMAGE_STATE_CHUNKS_MAX)
 
+_Static_assert(IMAGE_TOKENS_REMEMBERED <= IMAGE_STATE_TOKENS_MAX - IMAGE_STATE_CHUNK_TOKENS,
+               "a chunk is dropped as a whole");
+
 /* A sorted set of key and value, both owned. */
 struct image_state_configs {
     uint32_t count;

@@ -35,6 +35,9 @@ static void log_on_flushed(void *context, int64_t flushed_end)
     struct partition *self = context;
     check(self->magic == PARTITION_MAGIC);
     if (self->role != PARTITION_ROLE_LEADER) {
+        if (self->observer != NULL) {
+            self->observer->on_flushed(self->observer, self, flushed_end);
+        }
         return;
     }
     bool has_moved = replica_set_flushed(&self->replicas, flushed_end);
@@ -71,47 +74,6 @@ static void log_on_start_moved(void *context, int64_t start)
     }
 }
 
-static void replay_on_batch(void *context, const uint8_t *batch, size_t byte_count,
-                            int64_t ingested_ms)
-{
-    struct partition *self = context;
-    (void)ingested_ms;
-    enum status status = partition_state_follow(self, batch, byte_count, true);
-    check(status == STATUS_OK); /* Out of memory at the start: nothing to go on with. */
-}
-
-/* Transactions that were open when the snapshot was taken are open still. */
-static enum status begin_snapshot_txns(struct partition *self)
-{
-    for (const struct producer_entry *entry = producer_state_first(self->producers); entry != NULL;
-         entry = producer_state_next(self->producers, entry)) {
-        if (entry->txn_first_offset >= 0) {
-            TRY(txn_span_begin(self->txns, entry->producer_id, entry->txn_first_offset));
-        }
-    }
-    return STATUS_OK;
-}
-
-static enum status rebuild_producers(struct partition *self)
-{
-    int64_t offset = log_start(self->log);
-    uint8_t *bytes = NULL;
-    size_t byte_count = 0;
-    TRY(log_load_snapshot(self->log, &offset, &bytes, &byte_count));
-    if (bytes != NULL) {
-        enum status status = producer_state_load(self->producers, bytes, byte_count);
-        free(bytes);
-        if (status != STATUS_OK) {
-            /* A snapshot is only a shortcut: what it held is in the log as well. */
-            producer_state_clear(self->producers);
-            offset = log_start(self->log);
-        }
-    }
-    TRY(begin_snapshot_txns(self));
-    offset = offset < log_start(self->log) ? log_start(self->log) : offset;
-    return log_replay(self->log, offset, replay_on_batch, self);
-}
-
 static enum status open_parts(struct partition *self, const struct partition_options *options)
 {
     self->topic_name = strdup(options->topic_name);
@@ -130,7 +92,7 @@ static enum status open_parts(struct partition *self, const struct partition_opt
                                          .context = self}};
     TRY(log_open(options->store, &log, &self->log));
     self->high_watermark = log_start(self->log);
-    return rebuild_producers(self);
+    return partition_state_rebuild(self);
 }
 
 static void free_parts(struct partition *self)
@@ -160,6 +122,7 @@ enum status partition_open(const struct partition_options *options, struct parti
     self->leader_epoch = -1;
     self->partition_epoch = -1;
     self->blocked = options->blocked;
+    self->observer = options->observer;
     list_init(&self->blocked_link);
     struct parked_line *lines[5];
     (void)lines_of(self, lines);
@@ -176,12 +139,24 @@ enum status partition_open(const struct partition_options *options, struct parti
     return STATUS_OK;
 }
 
+static void tell_observer(struct partition *self, bool is_gone)
+{
+    struct partition_observer *observer = self->observer;
+    if (observer == NULL) {
+        return;
+    }
+    if (is_gone) {
+        self->observer = NULL; /* Told once; the observer may be gone before the partition. */
+    }
+    observer->on_assigned(observer, self, is_gone);
+}
+
 void partition_free(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
+    check(list_is_empty(&self->blocked_link));
+    log_forget(self->log); /* Takes a last producer snapshot from here. */
     self->role = PARTITION_ROLE_NONE;
-    lose_waits(self);
-    log_forget(self->log);
     free_parts(self);
 }
 
@@ -189,6 +164,7 @@ void partition_delete(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
     self->role = PARTITION_ROLE_NONE;
+    tell_observer(self, true);
     lose_waits(self);
     log_delete(self->log);
     free_parts(self);
@@ -238,11 +214,13 @@ void partition_assign(struct partition *self, const struct partition_assignment 
     self->partition_epoch = assignment->partition_epoch;
     if (assignment->leader == self->broker_id) {
         assign_leader(self, assignment);
+        tell_observer(self, false);
         return;
     }
     self->role = assignment->leader < 0 ? PARTITION_ROLE_NONE : PARTITION_ROLE_FOLLOWER;
     self->leader_epoch = assignment->leader_epoch;
     lose_waits(self);
+    tell_observer(self, false);
 }
 
 void partition_configure(struct partition *self, const struct partition_config *config)
@@ -256,10 +234,21 @@ void partition_configure(struct partition *self, const struct partition_config *
     }
 }
 
+void partition_retire(struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role != PARTITION_ROLE_FAILED) {
+        self->role = PARTITION_ROLE_NONE;
+    }
+    tell_observer(self, true);
+    lose_waits(self);
+}
+
 void partition_fail(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
     self->role = PARTITION_ROLE_FAILED;
+    tell_observer(self, true);
     lose_waits(self);
 }
 
@@ -321,9 +310,38 @@ enum partition_fault partition_epoch_end(const struct partition *self, int32_t c
     return fault;
 }
 
+void partition_sweep(struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    check(self->config.producer_expiry_ms > 0);
+    producer_state_expire(self->producers,
+                          clock_wall_ms(self->loop->clock) - self->config.producer_expiry_ms);
+}
+
 uint64_t partition_byte_count(const struct partition *self)
 {
     return log_byte_count(self->log);
+}
+
+void partition_set_follower(struct partition *self, void *follower)
+{
+    self->follower = follower;
+}
+
+void *partition_follower(const struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    return self->follower;
+}
+
+const struct wire_uuid *partition_topic_id(const struct partition *self)
+{
+    return &self->topic_id;
+}
+
+int32_t partition_epoch(const struct partition *self)
+{
+    return self->partition_epoch;
 }
 
 const char *partition_topic_name(const struct partition *self)

@@ -24,8 +24,18 @@ struct partition_config {
     int64_t producer_expiry_ms;
 };
 
+/* Whoever must know what happens to the partitions of a shard; all calls on its loop. */
+struct partition_observer {
+    /* Leader, epoch or replicas changed; also once when it goes away (`is_gone`). */
+    void (*on_assigned)(struct partition_observer *self, struct partition *partition, bool is_gone);
+    /* A follower's log is flushed up to `flushed_end`. */
+    void (*on_flushed)(struct partition_observer *self, struct partition *partition,
+                       int64_t flushed_end);
+};
+
 struct partition_options {
     struct loop *loop;
+    struct partition_observer *observer; /* Borrowed for life; NULL: nobody. */
     struct log_store *store;
     const char *topic_name;
     struct wire_uuid topic_id;
@@ -50,7 +60,7 @@ struct partition_assignment {
 /* Opens the log and rebuilds the producers' state from its newest snapshot and the tail. */
 MUST_USE enum status partition_open(const struct partition_options *options,
                                     struct partition **out_self);
-/* All waits end with PARKED_LOST; the log stays on disk. */
+/* At the end, behind partition_retire(); the log stays on disk. */
 void partition_free(struct partition *self);
 /* As partition_free(), and the log is deleted. */
 void partition_delete(struct partition *self);
@@ -58,6 +68,8 @@ void partition_delete(struct partition *self);
 /* Leads or follows, or just has another ISR. Older epochs than known are ignored. */
 void partition_assign(struct partition *self, const struct partition_assignment *assignment);
 void partition_configure(struct partition *self, const struct partition_config *config);
+/* The node stops: all waits end, nothing is served any more. */
+void partition_retire(struct partition *self);
 /* The shard's storage failed: nothing is acknowledged or served any more. */
 void partition_fail(struct partition *self);
 /* The log has room again: appends that met a full journal are tried again, in order. */
@@ -87,6 +99,32 @@ struct partition_append {
     bool is_blocked;
 };
 void partition_append(struct partition *self, struct partition_append *append);
+
+/* A follower's write: whole batches as the leader sent them, from partition_marks.log_end on.
+ * MALFORMED: they are no batches or do not fit there; BUSY: no room now; IO, NO_SPACE. */
+struct partition_replica_append {
+    const uint8_t *bytes;
+    size_t byte_count;
+    const int64_t *ingested_ms; /* One per batch, or NULL. */
+    uint32_t ingested_count;
+};
+MUST_USE enum status partition_append_replica(struct partition *self,
+                                              const struct partition_replica_append *append);
+/* As follower: cuts off everything at or beyond `offset`, and what producers did there. */
+MUST_USE enum status partition_truncate(struct partition *self, int64_t offset);
+/* As follower: the leader no longer has what is missing here; begins anew at its start. */
+MUST_USE enum status partition_restart_at(struct partition *self, int64_t offset);
+/* As follower: what the leader says is safe. */
+void partition_note_high_watermark(struct partition *self, int64_t high_watermark);
+/* Where a follower shall cut when the leader says that `leader_epoch` ended at `end_offset`. */
+int64_t partition_divergence(const struct partition *self, int32_t leader_epoch,
+                             int64_t end_offset);
+int32_t partition_latest_epoch(const struct partition *self); /* Of the last record; -1: none. */
+
+/* As leader: the next ISR to ask the controller for (replica_set_propose). */
+bool partition_propose_isr(struct partition *self, int64_t lag_ns,
+                           struct replica_set_proposal *out_proposal);
+void partition_proposal_ended(struct partition *self, bool is_fate_known);
 
 enum partition_isolation {
     PARTITION_READ_UNCOMMITTED, /* Up to the high watermark. */
@@ -178,6 +216,13 @@ enum partition_fault partition_epoch_end(const struct partition *self, int32_t c
                                          int32_t leader_epoch, int32_t *out_epoch,
                                          int64_t *out_end_offset);
 
+/* Now and then: forgets producers that were not heard for `config.producer_expiry_ms`. */
+void partition_sweep(struct partition *self);
 uint64_t partition_byte_count(const struct partition *self);
+/* What the observer keeps for a partition; NULL at first. */
+void partition_set_follower(struct partition *self, void *follower);
+void *partition_follower(const struct partition *self);
+const struct wire_uuid *partition_topic_id(const struct partition *self);
+int32_t partition_epoch(const struct partition *self);
 const char *partition_topic_name(const struct partition *self);
 int32_t partition_index(const struct partition *self);

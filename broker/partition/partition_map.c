@@ -8,6 +8,7 @@
 
 #define PARTITION_MAP_MAGIC 0x9a27171aU
 #define BUCKET_COUNT 4096U
+#define SWEEP_INTERVAL_MS 60000
 
 /* The hash that deals partitions out; a change moves partitions between shards, which is allowed
  * only because log_recover() empties all journals first. */
@@ -27,6 +28,8 @@ struct partition_map {
     struct image *image;     /* Shared, counted. */
     uint32_t entry_count;
     bool is_failed;
+    bool is_retired;
+    struct timer sweep;
     struct list blocked; /* Partitions with appends that wait for room in the journal. */
     struct list buckets[BUCKET_COUNT];
     void (*on_closed)(void *context);
@@ -106,6 +109,19 @@ static void store_on_room(void *context)
     }
 }
 
+static void sweep_one(void *context, struct partition *partition)
+{
+    (void)context;
+    partition_sweep(partition);
+}
+
+static void sweep_on_timer(struct timer *timer)
+{
+    struct partition_map *self = container_of(timer, struct partition_map, sweep);
+    partition_map_each(self, sweep_one, NULL);
+    timer_start_after(timer, SWEEP_INTERVAL_MS * CLOCK_NS_PER_MS);
+}
+
 enum status partition_map_open(const struct partition_map_options *options,
                                struct partition_map **out_self)
 {
@@ -134,20 +150,22 @@ enum status partition_map_open(const struct partition_map_options *options,
         free(self);
         return status;
     }
+    timer_init(&self->sweep, &options->loop->timers, sweep_on_timer);
+    timer_start_after(&self->sweep, SWEEP_INTERVAL_MS * CLOCK_NS_PER_MS);
     *out_self = self;
     return STATUS_OK;
 }
 
-static void close_on_store_closed(void *context)
+void partition_map_retire(struct partition_map *self)
 {
-    struct partition_map *self = context;
     check(self->magic == PARTITION_MAP_MAGIC);
-    void (*on_closed)(void *) = self->on_closed;
-    void *on_closed_context = self->on_closed_context;
-    image_unref(self->image);
-    self->magic = 0;
-    free(self);
-    on_closed(on_closed_context);
+    self->is_retired = true;
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        list_for_each_removable(link, &self->buckets[i])
+        {
+            partition_retire(container_of(link, struct entry, in_bucket)->partition);
+        }
+    }
 }
 
 static void remove_entry(struct partition_map *self, struct entry *entry)
@@ -157,12 +175,29 @@ static void remove_entry(struct partition_map *self, struct entry *entry)
     free(entry);
 }
 
+static void close_on_store_closed(void *context)
+{
+    struct partition_map *self = context;
+    check(self->magic == PARTITION_MAP_MAGIC);
+    check(self->entry_count == 0);
+    void (*on_closed)(void *) = self->on_closed;
+    void *on_closed_context = self->on_closed_context;
+    image_unref(self->image);
+    self->magic = 0;
+    free(self);
+    on_closed(on_closed_context);
+}
+
 void partition_map_close(struct partition_map *self, void (*on_closed)(void *context),
                          void *context)
 {
     check(self->magic == PARTITION_MAP_MAGIC);
     self->on_closed = on_closed;
     self->on_closed_context = context;
+    timer_done(&self->sweep);
+    if (!self->is_retired) {
+        partition_map_retire(self);
+    }
     for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
         list_for_each_removable(link, &self->buckets[i])
         {
@@ -199,7 +234,8 @@ static enum status open_entry(struct partition_map *self, const struct image_top
                                         .index = index,
                                         .broker_id = self->options.broker_id,
                                         .config = *config,
-                                        .blocked = &self->blocked};
+                                        .blocked = &self->blocked,
+                                        .observer = self->options.observer};
     enum status status = partition_open(&options, &entry->partition);
     if (status != STATUS_OK) {
         free(entry);
@@ -296,6 +332,9 @@ void partition_map_apply(struct partition_map *self, struct image *image)
     check(self->magic == PARTITION_MAP_MAGIC);
     check(image != NULL);
     check(self->image == NULL || image_index(image) >= image_index(self->image));
+    if (self->is_retired) {
+        return;
+    }
     struct image *before = self->image;
     bool is_every_topic_new = has_other_defaults(self, image);
     /* First, so that a topic made anew under its old name finds the name free. */
@@ -327,6 +366,18 @@ struct partition *partition_map_find(const struct partition_map *self,
     check(self->magic == PARTITION_MAP_MAGIC);
     struct entry *entry = find_entry(self, topic_id, index);
     return entry == NULL ? NULL : entry->partition;
+}
+
+void partition_map_each(struct partition_map *self,
+                        void (*visit)(void *context, struct partition *partition), void *context)
+{
+    check(self->magic == PARTITION_MAP_MAGIC);
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        list_for_each(link, &self->buckets[i])
+        {
+            visit(context, container_of(link, struct entry, in_bucket)->partition);
+        }
+    }
 }
 
 uint32_t partition_map_count(const struct partition_map *self)

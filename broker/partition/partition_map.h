@@ -23,6 +23,7 @@ struct partition_map_options {
     uint64_t journal_bytes; /* 0: default. */
     uint64_t free_bytes_min;
     struct budget *budget;
+    struct partition_observer *observer; /* Borrowed for life; NULL: nobody. */
     /* The configuration of a topic as the log and the replica need it. */
     struct partition_config (*config_of)(void *context, const struct image *image,
                                          const struct image_topic *topic);
@@ -33,6 +34,8 @@ struct partition_map_options {
 
 MUST_USE enum status partition_map_open(const struct partition_map_options *options,
                                         struct partition_map **out_self);
+/* The node stops: every wait ends and images are ignored from here on, so that requests drain. */
+void partition_map_retire(struct partition_map *self);
 /* Clean stop of the shard's storage; frees the map behind on_closed. */
 void partition_map_close(struct partition_map *self, void (*on_closed)(void *context),
                          void *context);
@@ -43,6 +46,9 @@ struct image *partition_map_image(const struct partition_map *self);
 /* NULL: not here. */
 struct partition *partition_map_find(const struct partition_map *self,
                                      const struct wire_uuid *topic_id, int32_t index);
+/* Calls back for every partition; it may not change the map. */
+void partition_map_each(struct partition_map *self,
+                        void (*visit)(void *context, struct partition *partition), void *context);
 uint32_t partition_map_count(const struct partition_map *self);
 
 /* Which shard owns a partition. */

@@ -4,9 +4,13 @@
 #include "proto/record/control_record.h"
 #include "proto/sys/check.h"
 
+#include <stdlib.h>
+
 int64_t partition_state_stable_offset(const struct partition *self)
 {
-    return txn_span_last_stable_offset(self->txns, self->high_watermark);
+    int64_t offset = txn_span_last_stable_offset(self->txns, self->high_watermark);
+    /* Retention may pass the first record of an open transaction. */
+    return offset < log_start(self->log) ? log_start(self->log) : offset;
 }
 
 int64_t partition_state_limit(const struct partition *self, enum partition_isolation isolation)
@@ -115,4 +119,47 @@ bool partition_state_write_of(const uint8_t *batch, size_t byte_count,
     out_write->is_commit = control.type == CONTROL_RECORD_COMMIT;
     out_write->coordinator_epoch = control.coordinator_epoch;
     return true;
+}
+
+static void replay_on_batch(void *context, const uint8_t *batch, size_t byte_count,
+                            int64_t ingested_ms)
+{
+    struct partition *self = context;
+    (void)ingested_ms;
+    enum status status = partition_state_follow(self, batch, byte_count, true);
+    check(status == STATUS_OK); /* Out of memory at the start: nothing to go on with. */
+}
+
+/* Transactions that were open when the snapshot was taken are open still. */
+static enum status begin_snapshot_txns(struct partition *self)
+{
+    for (const struct producer_entry *entry = producer_state_first(self->producers); entry != NULL;
+         entry = producer_state_next(self->producers, entry)) {
+        if (entry->txn_first_offset >= 0) {
+            TRY(txn_span_begin(self->txns, entry->producer_id, entry->txn_first_offset));
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status partition_state_rebuild(struct partition *self)
+{
+    producer_state_clear(self->producers);
+    txn_span_clear(self->txns);
+    int64_t offset = log_start(self->log);
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    TRY(log_load_snapshot(self->log, &offset, &bytes, &byte_count));
+    if (bytes != NULL) {
+        enum status status = producer_state_load(self->producers, bytes, byte_count);
+        free(bytes);
+        if (status != STATUS_OK) {
+            /* A snapshot is only a shortcut: what it held is in the log as well. */
+            producer_state_clear(self->producers);
+            offset = log_start(self->log);
+        }
+    }
+    TRY(begin_snapshot_txns(self));
+    offset = offset < log_start(self->log) ? log_start(self->log) : offset;
+    return log_replay(self->log, offset, replay_on_batch, self);
 }

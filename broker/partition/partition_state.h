@@ -48,12 +48,17 @@ struct partition {
     int64_t blocked_turn;
     struct list *blocked; /* The map's list that this partition is in meanwhile. Borrowed. */
     struct list blocked_link;
+
+    struct partition_observer *observer; /* Borrowed; NULL: nobody. */
+    void *follower;                      /* The observer's. */
 };
 
 /* Tries the appends that met a full journal again (partition_append.c). */
 void partition_append_retry(struct partition *self);
 /* The high watermark moved, or may have: tells the log, the transactions and the waits. */
 void partition_state_advance(struct partition *self);
+/* Producers and transactions as the log has them: newest snapshot, then the tail. */
+MUST_USE enum status partition_state_rebuild(struct partition *self);
 /* Follows an appended or replayed batch in the producers' and transactions' state. At replay the
  * log knows its aborted transactions already. */
 MUST_USE enum status partition_state_follow(struct partition *self, const uint8_t *batch,

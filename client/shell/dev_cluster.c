@@ -84,6 +84,9 @@ static void node_on_ended(struct dev_node *node, const struct host_process_end *
     print_end(node, end);
     tell_watcher(self, node);
     if (self->phase == DEV_PHASE_STOPPING) {
+        /* One that broke off while it was told to leave in order is no controlled stop. */
+        bool is_asked = node->state_before == DEV_NODE_KILLED || end->signal_number == SIGTERM;
+        self->has_failed |= !is_asked && (end->signal_number != 0 || end->exit_code != 0);
         stop_next(self);
     } else if (self->phase == DEV_PHASE_STARTING) {
         print_start_failure(node);

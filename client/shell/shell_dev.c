@@ -51,11 +51,9 @@ static enum shell_exit fail_directory(const struct session *self, enum status st
                       "the folder '%.300s' cannot be used", self->directory);
 }
 
-/* The broker's program is installed beside ours; a build tree has it one folder down. */
+/* The broker's program lies beside ours, where both are built and where both are installed. */
 static enum shell_exit find_program(struct session *self)
 {
-    static const char *const places[] = {"millrace-broker", "broker/millrace-broker",
-                                         "../../broker/millrace-broker"};
     char own[DISK_PATH_BYTES_MAX];
     ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
     own[length < 0 ? 0 : length] = '\0';
@@ -63,12 +61,9 @@ static enum shell_exit find_program(struct session *self)
     if (slash != NULL) {
         *slash = '\0';
     }
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        int written = snprintf(self->program, sizeof self->program, "%s/%s", own, places[i]);
-        if (written > 0 && (size_t)written < sizeof self->program &&
-            access(self->program, X_OK) == 0) {
-            return SHELL_DONE;
-        }
+    int written = snprintf(self->program, sizeof self->program, "%s/millrace-broker", own);
+    if (written > 0 && (size_t)written < sizeof self->program && access(self->program, X_OK) == 0) {
+        return SHELL_DONE;
     }
     return shell_fail(self->call,
                       (struct shell_cause){"NO_PROGRAM", "millrace starts it from its own folder",
@@ -206,6 +201,13 @@ static enum shell_exit make_plan(struct session *self)
     }
     if (status != STATUS_NOT_FOUND) {
         return fail_directory(self, status);
+    }
+    if (brokers != 1 && brokers != DEV_VOTERS_MAX) {
+        return shell_fail(call,
+                          (struct shell_cause){"USAGE",
+                                               "brokers that do not vote are not there yet",
+                                               "use --brokers 1 or --brokers 3"},
+                          "%lld brokers cannot be a cluster in this version", (long long)brokers);
     }
     self->plan.broker_count = (uint32_t)brokers;
     if (port == 0) {
@@ -415,7 +417,7 @@ static enum shell_exit kill_run(struct shell_call *call)
 }
 
 static const struct shell_option dev_options[] = {
-    {"--brokers", "N", "how many brokers; 3", false},
+    {"--brokers", "N", "how many brokers, 1 or 3 in this version; 3", false},
     {"--processors", "N", "how many processors; 0, since there are none yet", false},
     {"--port", "P", "port of broker-1, the next ones follow; 9092; 0: free ones", false},
     {"--dir", "DIR", "folder of the cluster; " DEFAULT_DIRECTORY, false},

@@ -61,8 +61,7 @@ void log_model_done(struct log_model *self)
     *self = (struct log_model){0};
 }
 
-/* --- Changes -----------------------------------------------------------------------------------
- */
+/* --- Changes --- */
 
 static void cut_tail(struct log_model_state *self, int64_t end)
 {
@@ -172,8 +171,7 @@ void log_model_apply(struct log_model *self, const struct log_model_change *chan
     state_apply(&self->now, change);
 }
 
-/* --- What is durable -----------------------------------------------------------------------------
- */
+/* --- What is durable --- */
 
 static void durable_up_to(struct log_model *self, size_t count)
 {
@@ -238,8 +236,7 @@ const struct log_model_batch *log_model_batch_at(const struct log_model_state *s
                : NULL;
 }
 
-/* --- Recovery ------------------------------------------------------------------------------------
- */
+/* --- Recovery --- */
 
 struct answer {
     char *why;
@@ -261,9 +258,10 @@ static bool differs(struct answer *answer, int score, const char *format, ...)
     return false;
 }
 
-static bool batches_equal(const struct log_model_state *want, const struct log_model_found *found,
-                          int64_t start, struct answer *answer)
+static bool batches_equal(const struct log_model *self, const struct log_model_state *want,
+                          const struct log_model_found *found, struct answer *answer)
 {
+    int64_t start = found->state.start;
     size_t first = 0; /* Batches wholly below the start may be there or not. */
     while (first < want->batch_count && want->batches[first].last_offset < start) {
         first += 1;
@@ -285,7 +283,7 @@ static bool batches_equal(const struct log_model_state *want, const struct log_m
             return differs(answer, 4, "another batch at %lld (wanted at %lld)",
                            (long long)gotten->base_offset, (long long)wanted->base_offset);
         }
-        if (found->ingested_ms[skipped + i] < wanted->ingested_ms) {
+        if (!self->is_damaged && found->ingested_ms[skipped + i] < wanted->ingested_ms) {
             return differs(answer, 5, "batch at %lld ingested at %lld, not %lld",
                            (long long)wanted->base_offset,
                            (long long)found->ingested_ms[skipped + i],
@@ -323,6 +321,29 @@ static bool aborted_equal(const struct log_model_state *want, const struct log_m
     return true;
 }
 
+static int32_t latest_epoch(const struct log_model_state *self, size_t count)
+{
+    return count == 0 ? -1 : self->epochs[count - 1].epoch;
+}
+
+/* An epoch may be lost until a batch tells it, since a full journal takes batches before epochs. */
+static bool is_epoch_untold(const struct log_model_state *self)
+{
+    return self->epoch_count > 0 && self->epochs[self->epoch_count - 1].start_offset >= self->end;
+}
+
+static bool epochs_equal(const struct log_model_state *want, const struct log_model_state *got,
+                         struct answer *answer)
+{
+    int32_t want_epoch = latest_epoch(want, want->epoch_count);
+    int32_t got_epoch = latest_epoch(got, got->epoch_count);
+    if (want_epoch == got_epoch ||
+        (is_epoch_untold(want) && latest_epoch(want, want->epoch_count - 1) == got_epoch)) {
+        return true;
+    }
+    return differs(answer, 8, "latest leader epoch is %d, not %d", got_epoch, want_epoch);
+}
+
 static bool looks_like(const struct log_model *self, const struct log_model_state *want,
                        const struct log_model_found *found, struct answer *answer)
 {
@@ -342,12 +363,9 @@ static bool looks_like(const struct log_model *self, const struct log_model_stat
         return differs(answer, 2, "starts at %lld, not at %lld (end %lld)", (long long)got->start,
                        (long long)want->start, (long long)got->end);
     }
-    int32_t want_epoch = want->epoch_count == 0 ? -1 : want->epochs[want->epoch_count - 1].epoch;
-    int32_t got_epoch = got->epoch_count == 0 ? -1 : got->epochs[got->epoch_count - 1].epoch;
-    return batches_equal(want, found, got->start, answer) &&
-           aborted_equal(want, got, got->start, answer) &&
-           (want_epoch == got_epoch ||
-            differs(answer, 8, "latest leader epoch is %d, not %d", got_epoch, want_epoch));
+    return batches_equal(self, want, found, answer) &&
+           (self->is_damaged || aborted_equal(want, got, got->start, answer)) &&
+           epochs_equal(want, got, answer);
 }
 
 bool log_model_recover(struct log_model *self, const struct log_model_found *found, char *out_why,
@@ -370,6 +388,10 @@ bool log_model_recover(struct log_model *self, const struct log_model_found *fou
     state_done(&state);
     if (is_known) {
         move_start(&best, found->state.start);
+        if (is_epoch_untold(&best) && latest_epoch(&best, best.epoch_count) !=
+                                          latest_epoch(&found->state, found->state.epoch_count)) {
+            best.epoch_count -= 1;
+        }
         state_copy(&self->base, &best);
         state_copy(&self->now, &best);
         self->change_count = self->durable_count = 0;

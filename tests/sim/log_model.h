@@ -73,6 +73,7 @@ struct log_model {
     size_t change_count;
     size_t change_room;
     size_t durable_count;        /* Of the changes. */
+    bool is_damaged;             /* What the batches do not tell by themselves may be lost. */
     int64_t retention_limit_max; /* Retention may move the start by itself up to here; -1: not. */
 };
 

@@ -3,6 +3,7 @@
 #include "broker/log/snapshot_file.h"
 #include "proto/record/batch_builder.h"
 #include "proto/sys/check.h"
+#include "tests/sim/log_reader.h"
 #include "tests/sim/sim_disk.h"
 
 #include <stdlib.h>
@@ -15,16 +16,21 @@
 #define VALUE_BYTES_MAX 6000U
 #define ABORTED_MAX 256U
 
-static void fail(const struct log_part *part, const char *what, enum status status)
+void log_user_fail(const struct log_part *part, const char *what, enum status status)
 {
     sim_world_fail(part->user->world, "log %u: %s: %s", part->index, what, status_text(status));
 }
 
-/* A store that has met a failing disk may refuse everything; the node stops soon. */
-static bool is_excused(const struct log_part *part, enum status status)
+bool log_user_has_failed(const struct log_part *part)
 {
-    return part->user->has_failed_store || part->user->may_be_damaged ||
-           (status == STATUS_IO &&
+    return part->shard < 32 && (part->user->failed_shards >> part->shard & 1) != 0;
+}
+
+/* A store that has met a failing disk may refuse everything; the node stops soon. */
+bool log_user_is_excused(const struct log_part *part, enum status status)
+{
+    return log_user_has_failed(part) || part->user->may_be_damaged ||
+           ((status == STATUS_IO || status == STATUS_CLOSED) &&
             part->user->node->disk->failure_count > part->user->failure_count_at_start);
 }
 
@@ -51,21 +57,21 @@ static void flush_others(const struct log_part *part, uint64_t sequence)
 {
     for (uint32_t i = 0; i < part->user->part_count; i++) {
         struct log_part *other = &part->user->parts[i];
-        if (other->shard == part->shard && !other->config.is_memory_durable) {
+        bool is_known = !other->is_unreadable && !other->config.is_memory_durable;
+        if (other->shard == part->shard && is_known) {
             log_model_flush_sequence(&other->model, sequence);
         }
     }
 }
 
-/* --- Events of the log
- * ----------------------------------------------------------------------------- */
+/* --- Events of the log --- */
 
 static void on_flushed(void *context, int64_t flushed_end)
 {
     struct log_part *part = context;
     part->user->flush_count += 1;
-    if (part->user->has_failed_store && !part->config.is_memory_durable) {
-        fail(part, "acknowledges after the store has failed", STATUS_IO);
+    if (log_user_has_failed(part) && !part->config.is_memory_durable) {
+        log_user_fail(part, "acknowledges after the store has failed", STATUS_IO);
     }
     if (flushed_end > part->model.now.end || flushed_end < part->flushed_told) {
         sim_world_fail(part->user->world, "log %u: flushed end %lld after %lld, end %lld",
@@ -97,7 +103,7 @@ static void on_snapshot_wanted(void *context, int64_t end, uint8_t **out_bytes,
                                size_t *out_byte_count)
 {
     const struct log_part *part = context;
-    if (end != part->model.now.end) {
+    if (end != part->model.now.end && !part->is_unreadable) {
         sim_world_fail(part->user->world, "log %u: snapshot wanted at %lld, the end is %lld",
                        part->index, (long long)end, (long long)part->model.now.end);
     }
@@ -116,8 +122,7 @@ static void on_start_moved(void *context, int64_t start)
     }
 }
 
-/* --- Opening
- * --------------------------------------------------------------------------------------- */
+/* --- Opening --- */
 
 struct walk {
     struct log_part *part;
@@ -153,6 +158,14 @@ static void on_batch(void *context, const uint8_t *bytes, size_t byte_count, int
     sim_node_step_in(node_heap);
 }
 
+static void walk_done(struct walk *walk)
+{
+    struct sim_heap *node_heap = sim_node_step_out();
+    free(walk->found.state.batches);
+    free(walk->found.ingested_ms);
+    sim_node_step_in(node_heap);
+}
+
 static void check_snapshot(struct log_part *part)
 {
     int64_t offset = 0;
@@ -160,8 +173,8 @@ static void check_snapshot(struct log_part *part)
     size_t byte_count = 0;
     enum status status = log_load_snapshot(part->log, &offset, &bytes, &byte_count);
     if (status != STATUS_OK) {
-        if (!is_excused(part, status)) {
-            fail(part, "snapshot", status);
+        if (!log_user_is_excused(part, status)) {
+            log_user_fail(part, "snapshot", status);
         }
         return;
     }
@@ -188,8 +201,8 @@ static bool look(struct log_part *part, struct walk *walk)
         .is_there = true, .start = log_start(part->log), .end = log_end(part->log)};
     enum status status = log_replay(part->log, state->start, on_batch, walk);
     if (status != STATUS_OK || walk->is_bad) {
-        if (!is_excused(part, status)) {
-            fail(part, walk->is_bad ? "replay gives damaged batches" : "replay", status);
+        if (!log_user_is_excused(part, status)) {
+            log_user_fail(part, walk->is_bad ? "replay gives damaged batches" : "replay", status);
         }
         return false;
     }
@@ -200,8 +213,8 @@ static bool look(struct log_part *part, struct walk *walk)
     status =
         log_list_aborted_txns(part->log, state->start, state->end, listed, ABORTED_MAX, &count);
     if (status != STATUS_OK && status != STATUS_FULL) {
-        if (!is_excused(part, status)) {
-            fail(part, "aborted transactions", status);
+        if (!log_user_is_excused(part, status)) {
+            log_user_fail(part, "aborted transactions", status);
         }
         return false;
     }
@@ -222,23 +235,26 @@ static bool look(struct log_part *part, struct walk *walk)
 static void compare(struct log_part *part, bool is_recovered)
 {
     struct walk walk = {.part = part};
-    if (look(part, &walk)) {
-        struct sim_heap *node_heap = sim_node_step_out();
-        char why[200] = "";
-        size_t durable_count = part->model.durable_count;
-        size_t change_count = part->model.change_count;
-        bool is_right = is_recovered ? log_model_recover(&part->model, &walk.found, why, sizeof why)
-                                     : log_model_is_now(&part->model, &walk.found, why, sizeof why);
-        if (!is_right) {
-            sim_world_fail(part->user->world,
-                           "log %u after %s: %s (%zu changes, %zu of them durable)", part->index,
-                           is_recovered ? "a start" : "opening it again", why, change_count,
-                           durable_count);
-        }
-        free(walk.found.state.batches);
-        free(walk.found.ingested_ms);
-        sim_node_step_in(node_heap);
+    if (!look(part, &walk)) {
+        part->is_unreadable = true;
+        log_forget(part->log);
+        part->log = NULL;
+        walk_done(&walk);
+        return;
     }
+    struct sim_heap *node_heap = sim_node_step_out();
+    char why[200] = "";
+    size_t durable_count = part->model.durable_count;
+    size_t change_count = part->model.change_count;
+    bool is_right = is_recovered ? log_model_recover(&part->model, &walk.found, why, sizeof why)
+                                 : log_model_is_now(&part->model, &walk.found, why, sizeof why);
+    if (!is_right) {
+        sim_world_fail(part->user->world, "log %u after %s: %s (%zu changes, %zu of them durable)",
+                       part->index, is_recovered ? "a start" : "opening it again", why,
+                       change_count, durable_count);
+    }
+    sim_node_step_in(node_heap);
+    walk_done(&walk);
     if (!part->model.now.is_there) {
         change(part, (struct log_model_change){.kind = LOG_MODEL_CREATE});
     }
@@ -267,8 +283,8 @@ void log_user_open(struct log_part *part, struct log_store *store, struct loop *
     if (status != STATUS_OK) {
         part->log = NULL;
         bool is_full = status == STATUS_NO_SPACE || status == STATUS_BUSY;
-        if (!is_full && !is_excused(part, status)) {
-            fail(part, "open", status);
+        if (!is_full && !log_user_is_excused(part, status)) {
+            log_user_fail(part, "open", status);
         }
         part->user->refused_count += 1;
         if (is_recovered) {
@@ -283,15 +299,16 @@ void log_user_name_part(struct log_part *part, struct prng *prng)
 {
     snprintf(part->topic_name, sizeof part->topic_name, "topic-%u", part->index % 3);
     prng_fill(prng, part->topic_id.bytes, sizeof part->topic_id.bytes);
-    int64_t retention_limit_max = part->model.retention_limit_max;
+    bool has_retention = part->model.retention_limit_max >= 0;
+    bool is_damaged = part->model.is_damaged;
     log_model_done(&part->model);
     log_model_init(&part->model);
-    part->model.retention_limit_max = retention_limit_max < 0 ? -1 : 0;
+    part->model.retention_limit_max = has_retention ? 0 : -1;
+    part->model.is_damaged = is_damaged;
     part->version += 1;
 }
 
-/* --- Appending
- * --------------------------------------------------------------------------------------- */
+/* --- Appending --- */
 
 /* Gives the bytes of a batch at `bytes`. */
 static size_t batch_make(struct log_part *part, uint8_t *bytes, int64_t base_offset,
@@ -346,11 +363,12 @@ enum status log_user_append(struct log_part *part)
     if (status != STATUS_OK) {
         part->user->refused_count += 1;
         part->waits_for_room |= status == STATUS_BUSY;
-        if (status != STATUS_BUSY && status != STATUS_NO_SPACE && !is_excused(part, status)) {
-            fail(part, "append", status);
+        if (status != STATUS_BUSY && status != STATUS_NO_SPACE &&
+            !log_user_is_excused(part, status)) {
+            log_user_fail(part, "append", status);
         }
         if (log_end(part->log) != part->model.now.end) {
-            fail(part, "an append that was refused moved the end", status);
+            log_user_fail(part, "an append that was refused moved the end", status);
         }
         return status;
     }
@@ -359,251 +377,12 @@ enum status log_user_append(struct log_part *part)
     }
     part->user->append_count += 1;
     if (log_end(part->log) != part->model.now.end) {
-        fail(part, "the end is not where the append put it", status);
+        log_user_fail(part, "the end is not where the append put it", status);
     }
     return STATUS_OK;
 }
 
-/* --- Reading
- * ----------------------------------------------------------------------------------------- */
-
-struct log_user_read {
-    struct log_part *part;
-    struct log_read read;
-    uint32_t version;
-    bool is_done;
-    enum status status;
-    uint64_t content_hash; /* Pinned bytes must not change. */
-};
-
-static uint64_t read_hash(const struct log_read *read)
-{
-    uint64_t hash = 0;
-    for (uint32_t i = 0; i < read->slice_count; i++) {
-        hash = XXH3_64bits_withSeed(read->slices[i].base, read->slices[i].byte_count, hash);
-    }
-    return hash;
-}
-
-/* The batches of a read, one after another. */
-static void read_check_bytes(const struct log_user_read *self, const uint8_t *bytes)
-{
-    const struct log_part *part = self->part;
-    const struct log_read *read = &self->read;
-    bool is_same = self->version == part->version;
-    int64_t next_offset = read->offset;
-    uint32_t batch_count = 0;
-    for (size_t place = 0; place < read->byte_count;) {
-        struct batch_view batch;
-        if (batch_view_init(&batch, bytes + place, read->byte_count - place) != STATUS_OK ||
-            !batch_has_right_checksum(&batch)) {
-            sim_world_fail(part->user->world, "log %u: damaged batch served at %lld", part->index,
-                           (long long)next_offset);
-            return;
-        }
-        const struct log_model_batch *wanted =
-            log_model_batch_at(&part->model.now, batch_base_offset(&batch));
-        bool is_right = wanted != NULL && wanted->base_offset == batch_base_offset(&batch) &&
-                        wanted->content_hash == XXH3_64bits(batch.bytes, batch.byte_count);
-        bool is_placed = batch_count == 0 ? batch_base_offset(&batch) <= read->offset &&
-                                                batch_last_offset(&batch) >= read->offset
-                                          : batch_base_offset(&batch) == next_offset;
-        if ((is_same && !is_right) || !is_placed ||
-            batch_last_offset(&batch) >= read->offset_limit) {
-            sim_world_fail(
-                part->user->world, "log %u: read at %lld (limit %lld) gave [%lld, %lld], %s",
-                part->index, (long long)read->offset, (long long)read->offset_limit,
-                (long long)batch_base_offset(&batch), (long long)batch_last_offset(&batch),
-                is_right ? "out of place" : "which was not appended");
-            return;
-        }
-        if (is_same && read->ingested_ms[batch_count] < wanted->ingested_ms) {
-            sim_world_fail(part->user->world, "log %u: batch at %lld ingested at %lld, not %lld",
-                           part->index, (long long)wanted->base_offset,
-                           (long long)read->ingested_ms[batch_count],
-                           (long long)wanted->ingested_ms);
-        }
-        next_offset = batch_last_offset(&batch) + 1;
-        place += batch.byte_count;
-        batch_count += 1;
-    }
-    if (batch_count != read->batch_count || (batch_count > 0 && next_offset != read->next_offset)) {
-        sim_world_fail(part->user->world, "log %u: read says %u batches up to %lld, has %u, %lld",
-                       part->index, read->batch_count, (long long)read->next_offset, batch_count,
-                       (long long)next_offset);
-    }
-    bool must_have_one =
-        is_same && read->at_least_one &&
-        log_model_batch_at(&part->model.now, read->offset) != NULL &&
-        log_model_batch_at(&part->model.now, read->offset)->last_offset < read->offset_limit;
-    if (must_have_one && batch_count == 0) {
-        sim_world_fail(part->user->world, "log %u: empty read at %lld of %lld", part->index,
-                       (long long)read->offset, (long long)part->model.now.end);
-    }
-}
-
-static void read_check(struct log_user_read *self)
-{
-    self->is_done = true;
-    if (self->status != STATUS_OK) {
-        /* It lost what it was after. */
-        bool is_cut =
-            self->version != self->part->version || self->read.offset < self->part->model.now.start;
-        if (!is_cut && self->status != STATUS_BUSY && !is_excused(self->part, self->status)) {
-            fail(self->part, "read", self->status);
-        }
-        return;
-    }
-    uint8_t *bytes = malloc(self->read.byte_count + 1);
-    check(bytes != NULL);
-    size_t place = 0;
-    for (uint32_t i = 0; i < self->read.slice_count; i++) {
-        memcpy(bytes + place, self->read.slices[i].base, self->read.slices[i].byte_count);
-        place += self->read.slices[i].byte_count;
-    }
-    if (place != self->read.byte_count) {
-        fail(self->part, "slices of a read do not add up", STATUS_OK);
-    } else {
-        read_check_bytes(self, bytes);
-    }
-    free(bytes);
-    self->content_hash = read_hash(&self->read);
-}
-
-static void on_read(struct log_read *read, enum status status)
-{
-    struct log_user_read *self = container_of(read, struct log_user_read, read);
-    self->status = status;
-    self->part->user->cold_read_count += 1;
-    read_check(self);
-}
-
-static void read_begin(struct log_part *part)
-{
-    uint32_t place = 0;
-    while (place < LOG_USER_READS_MAX && part->reads[place] != NULL) {
-        place += 1;
-    }
-    if (place == LOG_USER_READS_MAX) {
-        return;
-    }
-    struct prng *prng = &part->loop->prng;
-    struct log_user_read *self = calloc(1, sizeof *self);
-    check(self != NULL);
-    part->reads[place] = self;
-    part->user->read_count += 1;
-    self->part = part;
-    self->version = part->version;
-    int64_t start = log_start(part->log);
-    int64_t end = log_end(part->log);
-    self->read = (struct log_read){.offset = sim_world_between(prng, start, end),
-                                   .offset_limit = end,
-                                   .byte_count_max = (size_t)prng_below(prng, 40000),
-                                   .at_least_one = prng_below(prng, 4) > 0,
-                                   .on_done = on_read};
-    if (prng_below(prng, 4) == 0) {
-        self->read.offset_limit = sim_world_between(prng, self->read.offset, end);
-    }
-    self->status = log_read(part->log, &self->read);
-    if (self->status != STATUS_PENDING) {
-        read_check(self);
-    }
-}
-
-bool log_user_release_reads(struct log_part *part)
-{
-    bool is_clear = true;
-    for (uint32_t i = 0; i < LOG_USER_READS_MAX; i++) {
-        struct log_user_read *self = part->reads[i];
-        if (self == NULL) {
-            continue;
-        }
-        if (!self->is_done) {
-            is_clear = false;
-            continue;
-        }
-        if (self->status == STATUS_OK && read_hash(&self->read) != self->content_hash) {
-            fail(part, "pinned bytes changed", STATUS_OK);
-        }
-        log_read_release(&self->read);
-        part->reads[i] = NULL;
-        free(self);
-    }
-    return is_clear;
-}
-
-/* --- Searching
- * --------------------------------------------------------------------------------------- */
-
-struct log_user_search {
-    struct log_part *part;
-    struct log_time_search search;
-    uint32_t version;
-    int64_t start;
-};
-
-static void search_check(struct log_user_search *self, enum status status)
-{
-    const struct log_part *part = self->part;
-    const struct log_time_search *search = &self->search;
-    if (status != STATUS_OK) {
-        bool is_cut = self->version != part->version || self->start != part->model.now.start;
-        if (!is_cut && status != STATUS_BUSY && !is_excused(part, status)) {
-            fail(part, "search by time", status);
-        }
-        free(self);
-        return;
-    }
-    bool is_same = self->version == part->version && self->start == part->model.now.start;
-    const struct log_model_state *now = &part->model.now;
-    for (size_t i = 0; i < now->batch_count && is_same; i++) {
-        const struct log_model_batch *batch = &now->batches[i];
-        int64_t last_ms = batch->base_timestamp_ms + (batch->last_offset - batch->base_offset);
-        if (batch->last_offset < now->start || last_ms < search->timestamp_ms) {
-            continue;
-        }
-        int64_t skipped = search->timestamp_ms - batch->base_timestamp_ms;
-        int64_t offset = batch->base_offset + (skipped > 0 ? skipped : 0);
-        bool wants = offset < search->offset_limit;
-        if (wants != search->found || (wants && search->offset != offset)) {
-            sim_world_fail(part->user->world, "log %u: time %lld is at %lld, found %d at %lld",
-                           part->index, (long long)search->timestamp_ms, (long long)offset,
-                           search->found, (long long)search->offset);
-        }
-        free(self);
-        return;
-    }
-    if (is_same && search->found) {
-        fail(part, "a time beyond all was found", status);
-    }
-    free(self);
-}
-
-static void on_search(struct log_time_search *search, enum status status)
-{
-    search_check(container_of(search, struct log_user_search, search), status);
-}
-
-static void search_begin(struct log_part *part)
-{
-    struct log_user_search *self = calloc(1, sizeof *self);
-    check(self != NULL);
-    self->part = part;
-    self->version = part->version;
-    self->start = part->model.now.start;
-    int64_t now_ms = clock_wall_ms(part->loop->clock);
-    self->search = (struct log_time_search){
-        .timestamp_ms = now_ms - (int64_t)prng_below(&part->loop->prng, 3000),
-        .offset_limit = log_end(part->log),
-        .on_done = on_search};
-    enum status status = log_search_time(part->log, &self->search);
-    if (status != STATUS_PENDING) {
-        search_check(self, status);
-    }
-}
-
-/* --- Other changes
- * ------------------------------------------------------------------------------------ */
+/* --- Other changes --- */
 
 struct start_change {
     struct log_change change;
@@ -615,8 +394,8 @@ static void on_start_durable(struct log_change *log_change, enum status status)
 {
     struct start_change *self = container_of(log_change, struct start_change, change);
     if (status == STATUS_OK) {
-        if (self->part->user->has_failed_store) {
-            fail(self->part, "acknowledges a start after the store has failed", status);
+        if (log_user_has_failed(self->part)) {
+            log_user_fail(self->part, "acknowledges a start after the store has failed", status);
         }
         log_model_flush_sequence(&self->part->model, self->sequence);
         flush_others(self->part, self->sequence);
@@ -657,8 +436,8 @@ static void move_start(struct log_part *part)
     if (status != STATUS_OK) {
         bool is_beyond = status == STATUS_OUT_OF_RANGE && offset > limit;
         if (!is_beyond && status != STATUS_BUSY && status != STATUS_NO_SPACE &&
-            !is_excused(part, status)) {
-            fail(part, "move start", status);
+            !log_user_is_excused(part, status)) {
+            log_user_fail(part, "move start", status);
         }
         free(self);
         return;
@@ -672,8 +451,9 @@ static void cut(struct log_part *part, bool is_reset)
     int64_t offset = is_reset ? part->model.now.end + 100 : pick_border(part);
     enum status status = is_reset ? log_reset(part->log, offset) : log_truncate(part->log, offset);
     if (status != STATUS_OK) {
-        if (status != STATUS_BUSY && status != STATUS_NO_SPACE && !is_excused(part, status)) {
-            fail(part, is_reset ? "reset" : "truncate", status);
+        if (status != STATUS_BUSY && status != STATUS_NO_SPACE &&
+            !log_user_is_excused(part, status)) {
+            log_user_fail(part, is_reset ? "reset" : "truncate", status);
         }
         return;
     }
@@ -683,7 +463,7 @@ static void cut(struct log_part *part, bool is_reset)
     int64_t flushed_end = log_flushed_end(part->log);
     part->flushed_told = flushed_end < part->flushed_told ? flushed_end : part->flushed_told;
     if (log_end(part->log) != offset || log_start(part->log) != part->model.now.start) {
-        fail(part, "the cut left another start or end", status);
+        log_user_fail(part, "the cut left another start or end", status);
     }
 }
 
@@ -727,8 +507,9 @@ static void append_aborted(struct log_part *part)
         .last_stable_offset = now->end};
     enum status status = log_append_aborted_txn(part->log, &aborted);
     if (status != STATUS_OK) {
-        if (status != STATUS_BUSY && status != STATUS_NO_SPACE && !is_excused(part, status)) {
-            fail(part, "aborted transaction", status);
+        if (status != STATUS_BUSY && status != STATUS_NO_SPACE &&
+            !log_user_is_excused(part, status)) {
+            log_user_fail(part, "aborted transaction", status);
         }
         return;
     }
@@ -742,7 +523,7 @@ static void append_aborted(struct log_part *part)
 
 static void delete_or_forget(struct log_part *part, struct log_store *store, bool is_deleted)
 {
-    if (!log_user_release_reads(part)) {
+    if (!log_reader_release(part)) {
         return;
     }
     part->version += 1; /* Searches under way are canceled. */
@@ -765,7 +546,7 @@ static void delete_or_forget(struct log_part *part, struct log_store *store, boo
 void log_user_act(struct log_part *part, struct log_store *store)
 {
     struct prng *prng = &part->loop->prng;
-    if (part->user->world->has_failed) {
+    if (part->user->world->has_failed || part->is_unreadable) {
         return;
     }
     if (part->log == NULL) {
@@ -780,11 +561,11 @@ void log_user_act(struct log_part *part, struct log_store *store)
             status_ignore(log_user_append(part), "it was looked at");
         }
     } else if (what < 850) {
-        read_begin(part);
+        log_reader_begin(part);
     } else if (what < 900) {
-        log_user_release_reads(part);
+        log_reader_release(part);
     } else if (what < 920) {
-        search_begin(part);
+        log_reader_search(part);
     } else if (what < 940) {
         move_start(part);
     } else if (what < 960) {
@@ -805,6 +586,7 @@ void log_user_forget(struct log_part *part)
     part->log = NULL;
     part->loop = NULL;
     part->moving_to = -1;
+    part->is_unreadable = false;
     part->waits_for_room = false;
     memset(part->reads, 0, sizeof part->reads);
 }

@@ -24,7 +24,7 @@ struct log_user {
     struct log_part *parts; /* Owned by the workload. */
     uint32_t part_count;
     uint64_t sequence;               /* Of changes, over all logs. */
-    bool has_failed_store;           /* on_failed came: nothing may be acknowledged in this life. */
+    uint32_t failed_shards;          /* Bits; on_failed came: they acknowledge nothing any more. */
     uint64_t failure_count_at_start; /* Of the disk, when this life began. */
     bool may_be_damaged; /* Bits were flipped: errors are allowed, wrong bytes are not. */
     uint64_t append_count;
@@ -49,7 +49,8 @@ struct log_part {
     uint32_t shard;
     struct log_user_read *reads[LOG_USER_READS_MAX];
     bool waits_for_room;
-    int64_t moving_to; /* Our own move of the start; -1: none. */
+    bool is_unreadable; /* Damaged: what it holds is not known any more. */
+    int64_t moving_to;  /* Our own move of the start; -1: none. */
 };
 
 /* A new name's first life, or a new life of an old name. */
@@ -62,7 +63,10 @@ void log_user_open(struct log_part *part, struct log_store *store, struct loop *
 void log_user_act(struct log_part *part, struct log_store *store);
 /* NO_SPACE and BUSY are told; all else that is not OK is a failure of the world. */
 enum status log_user_append(struct log_part *part);
-/* Lets go of reads that are done. True: none is left. */
-bool log_user_release_reads(struct log_part *part);
+/* An answer was wrong: fails the world. */
+void log_user_fail(const struct log_part *part, const char *what, enum status status);
+/* A disk that fails explains it. */
+bool log_user_is_excused(const struct log_part *part, enum status status);
+bool log_user_has_failed(const struct log_part *part);
 /* The node is gone. */
 void log_user_forget(struct log_part *part);

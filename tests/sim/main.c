@@ -8,8 +8,7 @@
 #include <string.h>
 
 static const struct sim_workload *const rows[] = {
-    workload_disk,
-    workload_net,
+    workload_disk, workload_net, workload_quorum, workload_controller,
 #ifdef SIM_HAS_LOG
     workload_log,
 #endif

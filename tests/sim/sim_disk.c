@@ -9,8 +9,7 @@
 #define DISK_STREAM UINT64_C(0x4000)
 #define FILE_MAGIC 0xf11ef11eU
 
-/* --- Faults ------------------------------------------------------------------------------------
- */
+/* --- Faults --- */
 
 static bool fails_by_order(struct sim_disk *self, enum sim_disk_operation kind,
                            enum status *out_status)
@@ -104,8 +103,7 @@ void sim_disk_calm(struct sim_disk *self)
     memset(self->fail_after, 0, sizeof self->fail_after);
 }
 
-/* --- Files ---------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 bool sim_disk_lane_has_room(struct sim_disk *self, const struct sim_file *file, uint64_t position,
                             uint64_t byte_count)
@@ -172,8 +170,7 @@ enum status sim_disk_lane_flush(struct sim_disk *self, struct sim_inode *inode, 
     return STATUS_OK;
 }
 
-/* --- The interface: synchronous calls ------------------------------------------------------------
- */
+/* --- The interface: synchronous calls --- */
 
 static struct sim_disk *disk_of(struct disk *disk)
 {
@@ -367,8 +364,7 @@ static enum status op_allocate(struct disk_file *file, uint64_t position, uint64
     return status;
 }
 
-/* --- The interface: names
- * -------------------------------------------------------------------------- */
+/* --- The interface: names --- */
 
 enum name_call { NAME_RENAME, NAME_REMOVE, NAME_MAKE_DIRECTORY, NAME_SYNC };
 
@@ -496,8 +492,7 @@ static const struct disk_ops sim_disk_ops = {
     .submit = sim_disk_lane_submit,
 };
 
-/* --- Life
- * -------------------------------------------------------------------------------------------- */
+/* --- Life --- */
 
 struct sim_disk *sim_disk_new(struct sim_node *node)
 {

@@ -75,8 +75,7 @@ static int64_t latency_ns(struct sim_disk *self, const struct disk_request *requ
     return total;
 }
 
-/* --- Requests ------------------------------------------------------------------------------------
- */
+/* --- Requests --- */
 
 static enum status request_read(struct sim_disk *self, struct disk_request *request)
 {
@@ -138,8 +137,7 @@ static bool request_perform(struct disk_lane *lane, struct disk_request *request
     return true;
 }
 
-/* --- Lanes ---------------------------------------------------------------------------------------
- */
+/* --- Lanes --- */
 
 static struct disk_request *lane_first(const struct disk_lane *lane)
 {
@@ -272,8 +270,7 @@ void sim_disk_lane_submit(struct disk_lane *lane, struct disk_request *request)
     sim_heap_switch(user);
 }
 
-/* --- Death
- * ------------------------------------------------------------------------------------------ */
+/* --- Death --- */
 
 /* The kernel ends, or does not end, what it had begun. The memory is still there. */
 static void request_abandon(struct disk_lane *lane, struct disk_request *request)

@@ -105,8 +105,7 @@ static void plan_repair(struct sim_fault *self, sim_event_run *repair, const str
                     self, ticket(self, node));
 }
 
-/* --- Deaths and starts -------------------------------------------------------------------------
- */
+/* --- Deaths and starts --- */
 
 static void order_disk_death(struct sim_fault *self, struct sim_node *node)
 {
@@ -175,8 +174,7 @@ static void resume(void *context, uint64_t value)
     }
 }
 
-/* --- Network
- * --------------------------------------------------------------------------------------- */
+/* --- Network --- */
 
 static void heal_node(void *context, uint64_t value)
 {
@@ -228,8 +226,7 @@ static void begin_weather(struct sim_fault *self, const struct sim_node *node)
     plan_repair(self, clear_weather, node);
 }
 
-/* --- Disks ---------------------------------------------------------------------------------------
- */
+/* --- Disks --- */
 
 static void repair_disk(void *context, uint64_t value)
 {
@@ -272,8 +269,7 @@ static void begin_disk(struct sim_fault *self, struct sim_node *node, enum sim_f
     }
 }
 
-/* --- The schedule
- * ---------------------------------------------------------------------------------- */
+/* --- The schedule --- */
 
 static void begin_fault(struct sim_fault *self, enum sim_fault_kind kind)
 {

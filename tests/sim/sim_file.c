@@ -40,7 +40,7 @@ void sim_file_done(struct sim_file *self)
     *self = (struct sim_file){0};
 }
 
-/* --- Pages ----------------------------------------------------------------------------------- */
+/* --- Pages --- */
 
 static struct sim_page *page_at(struct sim_file *self, size_t number)
 {
@@ -131,7 +131,7 @@ size_t sim_file_read(const struct sim_file *self, uint64_t position, uint8_t *by
     return total;
 }
 
-/* --- Changes --------------------------------------------------------------------------------- */
+/* --- Changes --- */
 
 static void change_add(struct sim_file *self, struct sim_change change)
 {
@@ -357,7 +357,7 @@ uint64_t sim_file_pages_needed(const struct sim_file *self, uint64_t position, u
     return needed;
 }
 
-/* --- Flushes --------------------------------------------------------------------------------- */
+/* --- Flushes --- */
 
 bool sim_file_is_clean(const struct sim_file *self)
 {
@@ -404,7 +404,7 @@ void sim_file_fail_flush(struct sim_file *self, uint64_t sequence)
     }
 }
 
-/* --- Power cuts ------------------------------------------------------------------------------ */
+/* --- Power cuts --- */
 
 struct cut {
     enum sim_cut how;

@@ -31,8 +31,7 @@ struct sim_network *sim_network_new(struct sim_world *world)
     return self;
 }
 
-/* --- Streams -----------------------------------------------------------------------------------
- */
+/* --- Streams --- */
 
 static void packets_drop(struct sim_stream *stream, struct list *packets)
 {
@@ -154,8 +153,7 @@ uint32_t sim_network_stream_count(const struct sim_world *world)
     return count;
 }
 
-/* --- Packets -------------------------------------------------------------------------------------
- */
+/* --- Packets --- */
 
 static void packet_event(void *context, uint64_t value);
 
@@ -349,8 +347,7 @@ static void packet_event(void *context, uint64_t value)
     sim_network_release(stream);
 }
 
-/* --- Faults
- * ---------------------------------------------------------------------------------------- */
+/* --- Faults --- */
 
 void sim_network_set_weather(struct sim_world *world, const struct sim_weather *weather)
 {
@@ -461,8 +458,7 @@ void sim_network_break_streams(struct sim_node *one, struct sim_node *other)
     }
 }
 
-/* --- Deaths
- * ------------------------------------------------------------------------------------------ */
+/* --- Deaths --- */
 
 static void end_on_death(struct sim_end *end, enum sim_node_death death)
 {

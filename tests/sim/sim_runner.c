@@ -41,8 +41,7 @@ struct totals {
     struct report first_failure; /* By number, since slices end in any order. */
 };
 
-/* --- In the child --------------------------------------------------------------------------------
- */
+/* --- In the child --- */
 
 static const struct sim_world *world_playing;
 
@@ -93,8 +92,7 @@ static void child_run(const struct sim_runner *self, const struct job *job, uint
     _exit(0);
 }
 
-/* --- In the parent
- * --------------------------------------------------------------------------------- */
+/* --- In the parent --- */
 
 static void job_start(const struct sim_runner *self, struct job *job, const struct totals *totals)
 {
@@ -241,8 +239,7 @@ static void play_all(const struct sim_runner *self, struct totals *totals)
     }
 }
 
-/* --- Every seed in this process, for people and debuggers
- * -------------------------------------------- */
+/* --- Every seed in this process, for people and debuggers --- */
 
 static void play_here(const struct sim_runner *self, struct totals *totals)
 {
@@ -253,8 +250,7 @@ static void play_here(const struct sim_runner *self, struct totals *totals)
     }
 }
 
-/* --- Twice
- * ---------------------------------------------------------------------------------------------- */
+/* --- Twice --- */
 
 static FILE *start_pass(const struct sim_runner *self, unsigned perturb)
 {
@@ -298,9 +294,6 @@ static bool run_twice(const struct sim_runner *self)
            (unsigned long long)seed_count, is_equal ? "equal" : "DIFFER");
     return is_equal && has_passed && seed_count == self->seed_last - self->seed_first + 1;
 }
-
-/* ---------------------------------------------------------------------------------------------------
- */
 
 static bool print_totals(const struct sim_runner *self, const struct totals *totals, double real_s)
 {

@@ -29,8 +29,7 @@ static struct sim_end *end_of(const struct socket *socket)
     return socket->stream;
 }
 
-/* --- Turns: all that a user hears about an end comes from here
- * ------------------------------------ */
+/* --- Turns: all that a user hears about an end comes from here --- */
 
 static void turn_event(void *context, uint64_t value);
 
@@ -216,8 +215,7 @@ void sim_socket_pump(struct sim_end *end)
     }
 }
 
-/* --- The interface
- * -------------------------------------------------------------------------------- */
+/* --- The interface --- */
 
 static enum status op_listen(struct socket_service *service, const struct address *address,
                              void (*on_accept)(void *context, struct socket_token token),

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Tables of names ---------------------------------------------------------------------------
- */
+/* --- Tables of names --- */
 
 static struct sim_name *name_find(const struct sim_names *self, uint64_t directory,
                                   const char *text)
@@ -58,8 +57,7 @@ static bool has_entries(const struct sim_names *self, uint64_t directory)
     return false;
 }
 
-/* --- Inodes ------------------------------------------------------------------------------------
- */
+/* --- Inodes --- */
 
 static struct sim_inode *inode_new(struct sim_tree *self, bool is_directory)
 {
@@ -158,8 +156,7 @@ uint64_t sim_tree_pages(const struct sim_tree *self)
     return total;
 }
 
-/* --- Paths ---------------------------------------------------------------------------------------
- */
+/* --- Paths --- */
 
 /* A path taken apart: the directory that exists, and the last name in it. */
 struct place {
@@ -210,8 +207,7 @@ struct sim_inode *sim_tree_find(const struct sim_tree *self, const char *path)
     return name == NULL ? NULL : name->inode;
 }
 
-/* --- Changes
- * --------------------------------------------------------------------------------------- */
+/* --- Changes --- */
 
 static void change_add(struct sim_tree *self, enum sim_name_change_kind kind,
                        struct sim_inode *inode, const struct place *from, const struct place *to)
@@ -414,8 +410,7 @@ enum status sim_tree_list(const struct sim_tree *self, const char *path,
     return STATUS_OK;
 }
 
-/* --- Power cuts
- * -------------------------------------------------------------------------------------- */
+/* --- Power cuts --- */
 
 static void names_cut(struct sim_tree *self, struct prng *prng)
 {

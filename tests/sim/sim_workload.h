@@ -21,3 +21,5 @@ struct sim_workload {
 extern const struct sim_workload workload_disk[];
 extern const struct sim_workload workload_log[];
 extern const struct sim_workload workload_net[];
+extern const struct sim_workload workload_quorum[];
+extern const struct sim_workload workload_controller[];

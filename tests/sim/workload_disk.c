@@ -99,8 +99,7 @@ static void payload_fill(uint64_t value, uint8_t *payload, uint32_t byte_count)
     }
 }
 
-/* --- Appending
- * ------------------------------------------------------------------------------------- */
+/* --- Appending --- */
 
 static void batch_begin(struct toy *toy);
 
@@ -197,8 +196,7 @@ static void on_timer(struct timer *timer)
     timer_start_after(timer, sim_world_between(&toy->loop->prng, 100 * SIM_US, 5 * SIM_MS));
 }
 
-/* --- Recovery
- * -------------------------------------------------------------------------------------- */
+/* --- Recovery --- */
 
 /* Gives the bytes of the record at `bytes`; 0: the log ends here. */
 static size_t record_check(const struct toy *toy, const uint8_t *bytes, size_t byte_count,
@@ -326,8 +324,7 @@ static void boot(struct sim_node *node, struct loop *loops, uint32_t loop_count)
     play->has_booted = true;
 }
 
-/* --- The play
- * ---------------------------------------------------------------------------------------- */
+/* --- The play --- */
 
 static void restart_clean(struct play *play, bool is_final)
 {

@@ -7,7 +7,7 @@
 #include "tests/sim/sim_workload.h"
 
 #include "proto/sys/check.h"
-#include "tests/sim/log_user.h"
+#include "tests/sim/log_reader.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_fault.h"
 
@@ -57,8 +57,7 @@ struct play {
     uint64_t close_count;
 };
 
-/* --- The node
- * -------------------------------------------------------------------------------------- */
+/* --- The node --- */
 
 static void exit_event(void *context, uint64_t value)
 {
@@ -76,7 +75,7 @@ static void on_failed(void *context, enum status why)
         sim_world_fail(play->world, "store %u failed by itself: %s", shard->index,
                        status_text(why));
     }
-    play->user.has_failed_store = true;
+    play->user.failed_shards |= 1U << shard->index;
     /* Not at once: nothing may be acknowledged meanwhile. */
     sim_node_after(play->node, sim_world_between(&shard->loop->prng, 0, 5 * SIM_MS), exit_event,
                    play->node, 0);
@@ -102,7 +101,7 @@ static void on_closed(void *context)
             return;
         }
     }
-    if (!play->user.has_failed_store) {
+    if (play->user.failed_shards == 0) {
         for (uint32_t i = 0; i < play->user.part_count; i++) {
             log_model_flush_all(&play->parts[i].model);
         }
@@ -118,7 +117,7 @@ static bool shard_is_clear(const struct shard *shard)
     for (uint32_t i = 0; i < shard->play->user.part_count; i++) {
         struct log_part *part = &shard->play->parts[i];
         if (part->shard == shard->index && part->log != NULL) {
-            is_clear &= log_user_release_reads(part);
+            is_clear &= log_reader_release(part);
         }
     }
     return is_clear;
@@ -146,7 +145,9 @@ static void on_step(struct timer *timer)
             shard_close(shard);
             return;
         }
-    } else if (!play->is_resting) {
+    } else if (play->is_resting) {
+        shard_is_clear(shard); /* What reads pin is memory that an append may wait for. */
+    } else {
         for (uint64_t i = prng_below(prng, 6); i > 0; i--) {
             struct log_part *part = &play->parts[prng_below(prng, play->user.part_count)];
             if (part->shard == shard->index) {
@@ -177,7 +178,7 @@ static void boot(struct sim_node *node, struct loop *loops, uint32_t loop_count)
 {
     struct play *play = node->options.context;
     play->start_count += 1;
-    play->user.has_failed_store = false;
+    play->user.failed_shards = 0;
     play->user.failure_count_at_start = node->disk->failure_count;
     node->disk->has_been_full = false;
     play->must_close = false;
@@ -225,8 +226,7 @@ static void on_death(struct sim_node *node, enum sim_node_death death)
     }
 }
 
-/* --- The play
- * ---------------------------------------------------------------------------------------- */
+/* --- The play --- */
 
 static bool is_all_flushed(void *context)
 {
@@ -266,7 +266,7 @@ static bool has_room_everywhere(void *context)
 {
     const struct play *play = context;
     for (uint32_t i = 0; i < play->user.part_count; i++) {
-        if (play->parts[i].log == NULL || play->parts[i].waits_for_room) {
+        if (play->parts[i].log != NULL && play->parts[i].waits_for_room) {
             return false;
         }
     }
@@ -323,6 +323,62 @@ static void finish(struct play *play)
     start(play);
 }
 
+/* --- Damage --- */
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t length = strlen(text);
+    size_t suffix_length = strlen(suffix);
+    return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
+}
+
+/* A bit in one of the files of a segment. The journal is left alone: the end of what it holds is
+ * where it is damaged, so losing some of it is right. */
+static void flip_somewhere(struct play *play)
+{
+    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".ingest"};
+    struct prng *prng = sim_world_prng(play->world, SIM_STREAM_WORKLOAD);
+    const char *suffix = suffixes[prng_below(prng, sizeof suffixes / sizeof suffixes[0])];
+    struct sim_inode *chosen = NULL;
+    uint64_t count = 0;
+    for (size_t i = 0; i < play->node->disk->tree.seen.count; i++) {
+        const struct sim_name *name = &play->node->disk->tree.seen.names[i];
+        if (has_suffix(name->text, suffix) && name->inode->file.byte_count > 0) {
+            count += 1;
+            chosen = prng_below(prng, count) == 0 ? name->inode : chosen;
+        }
+    }
+    if (chosen == NULL) {
+        return;
+    }
+    uint64_t position = prng_below(prng, chosen->file.byte_count);
+    check(sim_file_flip_bit(&chosen->file, position, (unsigned)prng_below(prng, 8)));
+    sim_world_note(play->world, "a bit flips in inode %llu, a %s, at %llu",
+                   (unsigned long long)chosen->id, suffix, (unsigned long long)position);
+}
+
+/* Whatever it refuses, it serves no other bytes, and does not fall over. */
+static void run_damaged(struct play *play)
+{
+    play->user.may_be_damaged = true;
+    for (uint32_t i = 0; i < play->user.part_count; i++) {
+        play->parts[i].model.is_damaged = true;
+    }
+    struct prng *prng = sim_world_prng(play->world, SIM_STREAM_WORKLOAD);
+    for (uint32_t i = 0; i < 10 && !play->world->has_failed; i++) {
+        for (uint64_t k = prng_below(prng, 4); k > 0; k--) {
+            flip_somewhere(play);
+        }
+        if (prng_below(prng, 2) == 0) {
+            sim_node_lose_power(play->node);
+        } else {
+            sim_node_kill(play->node);
+        }
+        sim_node_start(play->node);
+        sim_world_run_for(play->world, 100 * SIM_MS);
+    }
+}
+
 static void config_make(struct play *play, struct log_part *part, struct prng *prng)
 {
     bool has_retention = prng_below(prng, 4) == 0;
@@ -365,11 +421,15 @@ static void run(struct sim_world *world, const struct sim_workload_options *opti
         play->parts[i].index = i;
         config_make(play, &play->parts[i], prng);
     }
-    sim_fault_start(&play->fault, world, sim_fault_profile(profile), &play->node, 1);
+    bool is_damaged = strcmp(profile, "damage") == 0;
+    sim_fault_start(&play->fault, world, sim_fault_profile(is_damaged ? "quiet" : profile),
+                    &play->node, 1);
     sim_node_start(play->node);
-    sim_world_run_for(world, RUN_NS);
+    sim_world_run_for(world, is_damaged ? RUN_NS / 3 : RUN_NS);
     sim_fault_stop(&play->fault);
-    if (!world->has_failed) {
+    if (is_damaged) {
+        run_damaged(play);
+    } else if (!world->has_failed) {
         finish(play);
     }
     sim_world_note(
@@ -399,6 +459,11 @@ static void run_disk(struct sim_world *world, const struct sim_workload_options 
     run(world, options, "disk");
 }
 
+static void run_damage(struct sim_world *world, const struct sim_workload_options *options)
+{
+    run(world, options, "damage");
+}
+
 static void run_quiet(struct sim_world *world, const struct sim_workload_options *options)
 {
     run(world, options, "quiet");
@@ -407,6 +472,7 @@ static void run_quiet(struct sim_world *world, const struct sim_workload_options
 const struct sim_workload workload_log[] = {
     {"log", "the log store under deaths at any disk operation", false, run_crash},
     {"log-disk", "the log store on failing, slow and full disks", false, run_disk},
+    {"log-damage", "the log store over flipped bits", false, run_damage},
     {"log-quiet", "the log store left alone", false, run_quiet},
     {0},
 };

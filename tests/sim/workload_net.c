@@ -73,8 +73,7 @@ static struct play *play_of(const struct loop *loop)
     return sim_node_of(loop)->options.context;
 }
 
-/* --- The server
- * ------------------------------------------------------------------------------------ */
+/* --- The server --- */
 
 struct server_stream {
     struct server *server;
@@ -257,8 +256,7 @@ static void server_boot(struct sim_node *node, struct loop *loops, uint32_t loop
           STATUS_OK);
 }
 
-/* --- The client
- * ------------------------------------------------------------------------------------ */
+/* --- The client --- */
 
 struct client {
     struct loop *loop;
@@ -427,8 +425,7 @@ static void client_boot(struct sim_node *node, struct loop *loops, uint32_t loop
     timer_start_after(&self->retry, 1);
 }
 
-/* --- The play
- * ---------------------------------------------------------------------------------------- */
+/* --- The play --- */
 
 static bool has_all_arrived(void *context)
 {

@@ -135,5 +135,5 @@ static const struct disk_ops ops = {
 void host_disk_init(struct host_disk *self, const struct host_disk_options *options)
 {
     *self = (struct host_disk){
-        .disk = {.ops = &ops}, .trace = options->trace, .realtime_lane = options->realtime_lane};
+        .disk = {.ops = &ops}, .trace = options->trace, .realtime_lanes = options->realtime_lanes};
 }

@@ -103,10 +103,19 @@ static void deliver_letter(struct mail *letter)
     }
 }
 
+static bool is_named(const char *const *names, const char *name)
+{
+    for (; names != NULL && *names != NULL; names++) {
+        if (strcmp(*names, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void open_make_realtime(struct disk_lane *self, struct host_disk *disk, const char *name)
 {
-    const char *prefix = disk->realtime_lane;
-    if (prefix == NULL || strncmp(name, prefix, strlen(prefix)) != 0) {
+    if (!is_named(disk->realtime_lanes, name)) {
         return;
     }
     const struct sched_param parameters = {.sched_priority = 1};

@@ -345,7 +345,7 @@ static enum status connect_to(struct socket_service *service, struct socket *soc
     socket->stream = self;
     socket->peer = *address;
     timer_init(&self->deadline, &self->service->loop->timers, connect_on_deadline);
-    timer_start_after(&self->deadline, HOST_SOCKET_CONNECT_DEADLINE_MS * CLOCK_NS_PER_MS);
+    timer_start_after(&self->deadline, self->service->connect_deadline_ms * CLOCK_NS_PER_MS);
     return STATUS_OK;
 }
 
@@ -452,7 +452,10 @@ static const struct socket_ops ops = {
 
 void host_socket_init(struct host_socket *self, struct loop *loop, uv_loop_t *uv)
 {
-    *self = (struct host_socket){.service = {.ops = &ops}, .loop = loop, .uv = uv};
+    *self = (struct host_socket){.service = {.ops = &ops},
+                                 .loop = loop,
+                                 .uv = uv,
+                                 .connect_deadline_ms = HOST_SOCKET_CONNECT_DEADLINE_MS};
 }
 
 void host_socket_done(struct host_socket *self)

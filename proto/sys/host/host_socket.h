@@ -22,8 +22,9 @@ struct loop;
 
 struct host_socket {
     struct socket_service service;
-    struct loop *loop; /* Borrowed for life. */
-    uv_loop_t *uv;     /* Borrowed for life. */
+    struct loop *loop;           /* Borrowed for life. */
+    uv_loop_t *uv;               /* Borrowed for life. */
+    int64_t connect_deadline_ms; /* HOST_SOCKET_CONNECT_DEADLINE_MS but in tests. */
     uint32_t stream_count;
     uint32_t listener_count;
 };

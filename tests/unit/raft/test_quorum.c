@@ -303,6 +303,31 @@ Test(quorum, failed_flush_is_fatal_and_nothing_is_acknowledged_after_it)
     cr_expect_eq(machine.count, 0);
 }
 
+/* Pages of a failed flush are read by the next process on the same host, and no later flush covers
+ * them. */
+Test(quorum, failed_flush_is_not_believed_by_the_next_process)
+{
+    start();
+    (void)ask_next();
+    sim_world_run_for(world, 50 * SIM_MS);
+    sim_disk_fail(node->disk, SIM_DISK_FLUSH, 1, STATUS_IO);
+    (void)ask_next();
+    sim_world_run_for(world, 50 * SIM_MS);
+    sim_node_kill(node);
+    start();
+    for (int i = 0; i < 10; i++) {
+        (void)ask_next();
+        sim_world_run_for(world, 50 * SIM_MS);
+    }
+    cr_expect(machine.count >= 11);
+
+    sim_node_lose_power(node);
+    start();
+
+    cr_expect(machine.count >= 11);
+    expect_kept();
+}
+
 Test(quorum, full_disk_is_fatal)
 {
     start();

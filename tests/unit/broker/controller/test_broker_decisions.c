@@ -86,9 +86,17 @@ Test(broker_decisions, new_broker_is_fenced_until_it_has_seen_its_registration)
 Test(broker_decisions, living_process_keeps_its_broker_id)
 {
     struct broker_decisions_register request = registration(2, 1);
+    request.directory_id = image_maker_id(8888);
     request.is_session_live = true;
     cr_expect_eq(put(&request), DECISION_DUPLICATE_BROKER);
     request.is_session_live = false;
+    cr_expect_eq(put(&request), DECISION_NONE);
+}
+
+Test(broker_decisions, restarted_broker_on_its_own_directory_need_not_wait_for_its_session)
+{
+    struct broker_decisions_register request = registration(2, 1);
+    request.is_session_live = true;
     cr_expect_eq(put(&request), DECISION_NONE);
 }
 

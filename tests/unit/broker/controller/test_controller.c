@@ -167,17 +167,19 @@ static struct call *create(const char *name, int32_t partition_count)
 static const struct broker_decisions_endpoint endpoint = {
     .listener = {"CLIENT", 6}, .host = {"host", 4}, .port = 9092, .security = {"PLAINTEXT", 9}};
 
+static uint32_t directory_base = 5000;
+
 static struct call *register_broker(int32_t id, uint32_t incarnation)
 {
     struct call *call = next_call(CONTROLLER_REGISTER_BROKER);
-    call->registration =
-        (struct broker_decisions_register){.broker_id = id,
-                                           .incarnation_id = image_maker_id(incarnation),
-                                           .directory_id = image_maker_id(5000 + (uint32_t)id),
-                                           .previous_epoch = -1,
-                                           .rack = {.byte_count = -1},
-                                           .endpoints = &endpoint,
-                                           .endpoint_count = 1};
+    call->registration = (struct broker_decisions_register){
+        .broker_id = id,
+        .incarnation_id = image_maker_id(incarnation),
+        .directory_id = image_maker_id(directory_base + (uint32_t)id),
+        .previous_epoch = -1,
+        .rack = {.byte_count = -1},
+        .endpoints = &endpoint,
+        .endpoint_count = 1};
     call->request.command.register_broker = &call->registration;
     return submit(call);
 }
@@ -422,6 +424,7 @@ Test(controller, second_process_of_a_living_broker_is_refused_until_the_first_is
 {
     start();
     join(1);
+    directory_base = 6000; /* Another directory: not the successor of the first one. */
     struct call *call = wait_for(register_broker(1, 999));
     cr_expect_eq(call->registration.error.reason, DECISION_DUPLICATE_BROKER);
     lost_id = 1;
@@ -518,6 +521,43 @@ Test(controller, shutdown_is_answered_when_the_others_know)
     cr_expect(image_broker_by_id(image(), 1)->is_fenced);
 }
 
+Test(controller, allowing_unclean_elections_brings_a_leader_at_once)
+{
+    start();
+    int64_t epochs[3] = {0, join(1), join(2)};
+    wait_for(create("orders", 1));
+    const struct image_partition *p = image_topic_partition(topic("orders"), 0);
+    int32_t leader = p->leader;
+    int32_t other = 3 - leader;
+    struct isr_decisions_member isr = {leader, -1};
+    struct isr_decisions_item item = {
+        .topic_id = topic("orders")->id, .index = 0, .isr = &isr, .isr_count = 1};
+    struct isr_decisions_request shrink = {
+        .broker_id = leader, .broker_epoch = epochs[leader], .items = &item, .item_count = 1};
+    struct call *call = next_call(CONTROLLER_ALTER_PARTITIONS);
+    call->request.command.alter_partitions = &shrink;
+    wait_for(submit(call));
+    cr_assert_eq(item.reason, DECISION_NONE);
+    lost_id = leader;
+    cr_assert(sim_node_run(node, lose_broker, NULL));
+    sim_world_run_for(world, 20 * SIM_MS);
+    cr_assert_eq(image_topic_partition(topic("orders"), 0)->leader, -1);
+
+    struct config_decisions_entry entry = {.key = wire_text_of("unclean.leader.election.enable"),
+                                           .value = wire_text_of("true")};
+    struct config_decisions_resource resource = {.kind = IMAGE_CONFIG_TOPIC,
+                                                 .name = wire_text_of("orders"),
+                                                 .entries = &entry,
+                                                 .entry_count = 1};
+    struct config_decisions_request allow = {.items = &resource, .item_count = 1};
+    call = next_call(CONTROLLER_ALTER_CONFIGS);
+    call->request.command.alter_configs = &allow;
+    wait_for(submit(call));
+
+    cr_expect_eq(image_topic_partition(topic("orders"), 0)->leader, other);
+    cr_expect(image_topic_partition(topic("orders"), 0)->is_recovering);
+}
+
 Test(controller, answer_comes_on_the_loop_that_asked)
 {
     start();
@@ -536,6 +576,126 @@ Test(controller, answer_comes_on_the_loop_that_asked)
 
     cr_expect_eq(call->status, STATUS_OK);
     cr_expect_not_null(topic("posted"));
+}
+
+/* ---- Unknown fates: the disk fails under a proposal, then the log comes from elsewhere. ---- */
+
+static uint8_t unknown_token[IMAGE_TOKEN_BYTES];
+
+/* A request of unknown fate; what its command was is known from the numbers of the loop. */
+static struct call *lose_sight(int64_t epoch)
+{
+    struct prng copy = sim_node_loop(node, 0)->prng;
+    prng_fill(&copy, unknown_token, sizeof unknown_token);
+    sim_disk_fail(node->disk, SIM_DISK_FLUSH, 1, STATUS_IO);
+    struct call *call = allocate(1, epoch);
+    sim_world_run_for(world, 100 * SIM_MS);
+    cr_assert_eq(fatal_status, STATUS_IO);
+    cr_assert_not(call->is_done);
+    return call;
+}
+
+struct arrival {
+    uint64_t index;
+    bool has_command;
+};
+
+/* The image goes on in another node's hands and comes back as a snapshot. */
+static void restore_inside(void *context)
+{
+    const struct arrival *arrival = context;
+    struct quorum_fsm *fsm = controller_fsm(controller);
+    struct cluster_writer writer;
+    struct image_delta delta;
+    size_t byte_count = 0;
+    cluster_writer_init_command(&writer);
+    cluster_writer_producer_ids(&writer, 1, image_broker_by_id(image(), 1)->epoch, 1000);
+    uint8_t *bytes = cluster_writer_command(&writer, arrival->has_command ? unknown_token : NULL, 0,
+                                            &byte_count);
+    cr_assert_eq(
+        image_delta_apply(controller_image(controller), arrival->index, bytes, byte_count, &delta),
+        STATUS_OK);
+    free(bytes);
+    bytes = image_snapshot_write(delta.image, &byte_count);
+    image_unref(delta.image);
+    cr_assert_eq(fsm->ops->restore(fsm, arrival->index, bytes, byte_count), STATUS_OK);
+    free(bytes);
+    cluster_writer_done(&writer);
+}
+
+static void apply_inside(void *context)
+{
+    const struct arrival *arrival = context;
+    struct quorum_fsm *fsm = controller_fsm(controller);
+    struct cluster_writer writer;
+    size_t byte_count = 0;
+    cluster_writer_init_command(&writer);
+    uint8_t *bytes = cluster_writer_command(&writer, arrival->has_command ? unknown_token : NULL, 0,
+                                            &byte_count);
+    fsm->ops->apply(fsm, arrival->index, 1000, bytes, byte_count);
+    free(bytes);
+}
+
+static enum status fate(struct call *call)
+{
+    sim_world_run_for(world, 10 * SIM_MS);
+    return call->is_done ? call->status : STATUS_PENDING;
+}
+
+Test(controller, proposal_of_unknown_fate_is_found_when_it_is_applied)
+{
+    start();
+    struct call *call = lose_sight(join(1));
+    struct arrival arrival = {.index = newest_index + 1, .has_command = true};
+    cr_assert(sim_node_run(node, apply_inside, &arrival));
+
+    cr_expect_eq(fate(call), STATUS_OK);
+    cr_expect_eq(call->request.index, arrival.index);
+}
+
+Test(controller, proposal_of_unknown_fate_is_lost_when_a_later_term_goes_on_without_it)
+{
+    start();
+    struct call *call = lose_sight(join(1));
+    struct arrival arrival = {.index = newest_index + 1};
+    cr_assert(sim_node_run(node, apply_inside, &arrival));
+
+    cr_expect_eq(fate(call), STATUS_NOT_LEADER);
+}
+
+Test(controller, proposal_of_unknown_fate_is_found_in_a_snapshot)
+{
+    start();
+    struct call *call = lose_sight(join(1));
+    struct arrival arrival = {.index = newest_index + 40, .has_command = true};
+    cr_assert(sim_node_run(node, restore_inside, &arrival));
+
+    cr_expect_eq(fate(call), STATUS_OK);
+    cr_expect_eq(call->request.index, arrival.index);
+    cr_expect_eq(call->producer_ids.first_id, 0);
+}
+
+Test(controller, proposal_that_is_not_in_a_snapshot_is_lost_in_a_later_term)
+{
+    start();
+    struct call *call = lose_sight(join(1));
+    struct arrival arrival = {.index = newest_index + 40};
+    cr_assert(sim_node_run(node, restore_inside, &arrival));
+    cr_expect_eq(fate(call), STATUS_PENDING);
+    arrival.index += 1;
+    cr_assert(sim_node_run(node, apply_inside, &arrival));
+
+    cr_expect_eq(fate(call), STATUS_NOT_LEADER);
+}
+
+Test(controller, snapshot_that_passes_over_more_than_it_remembers_leaves_the_fate_unknown)
+{
+    start();
+    struct call *call = lose_sight(join(1));
+    struct arrival arrival = {.index = newest_index + IMAGE_TOKENS_REMEMBERED + 1};
+    cr_assert(sim_node_run(node, restore_inside, &arrival));
+
+    cr_expect_eq(fate(call), STATUS_UNKNOWN);
 }
 
 /* What was answered is there; what is there was asked for. */

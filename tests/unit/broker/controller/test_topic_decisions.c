@@ -99,7 +99,8 @@ Test(topic_decisions, defaults_are_one_partition_and_three_replicas_or_as_many_a
     decider_done(&small);
 
     decider_init(&small, 5, 0);
-    small.decision.defaults = (struct decision_defaults){7, 4};
+    small.decision.defaults =
+        (struct decision_defaults){.partition_count = 7, .replication_factor = 4};
     cr_expect(decider_create(&small, "t", -1, -1));
     cr_expect_eq(decider_topic(&small, "t")->partition_count, 7);
     cr_expect_eq(decider_partition(&small, "t", 0)->replica_count, 4);
@@ -139,10 +140,24 @@ Test(topic_decisions, new_topic_starts_whole)
     cr_expect_not(topic->is_internal);
 }
 
-Test(topic_decisions, internal_topics_are_marked)
+Test(topic_decisions, internal_topics_are_marked_and_get_what_they_need)
 {
-    cr_assert_eq(create_plain("__consumer_offsets", 16, -1), DECISION_NONE);
-    cr_expect(decider_topic(&decider, "__consumer_offsets")->is_internal);
+    struct topic_decisions_config config = {wire_text_of("segment.bytes"), wire_text_of("2000000")};
+    struct topic_decisions_create item = {.name = wire_text_of("__consumer_offsets"),
+                                          .partition_count = -1,
+                                          .replication_factor = -1,
+                                          .configs = &config,
+                                          .config_count = 1};
+    cr_assert_eq(create(&item), DECISION_NONE);
+    const struct image_topic *topic = decider_topic(&decider, "__consumer_offsets");
+    cr_expect(topic->is_internal);
+    cr_expect_eq(topic->partition_count, 50);
+    cr_assert_eq(topic->config_count, 3);
+    cr_expect_str_eq(topic->configs[0].value, "compact");
+    cr_expect_str_eq(topic->configs[2].value, "2000000");
+    decider.decision.defaults.internal_partition_count = 16;
+    cr_assert_eq(create_plain("__transaction_state", -1, -1), DECISION_NONE);
+    cr_expect_eq(decider_topic(&decider, "__transaction_state")->partition_count, 16);
 }
 
 Test(topic_decisions, wrong_configurations_are_refused)

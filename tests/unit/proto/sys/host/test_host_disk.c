@@ -4,6 +4,7 @@
 #include "tests/unit/proto/sys/host/host_rig.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -405,6 +406,46 @@ Test(host_disk, lane_may_be_closed_by_its_own_callback)
 
     cr_expect_arr_eq(done_order, ((int[]){0, 1, 2, 3}), 4 * sizeof done_order[0]);
     disk_file_close(disk, file);
+    tear_down();
+}
+
+static enum status tell_scheduling(struct disk_request *request)
+{
+    container_of(request, struct job, request)->index = sched_getscheduler(0);
+    return STATUS_OK;
+}
+
+static const char *last_line_event;
+
+static void note_refusal(struct trace *self, enum trace_level level, const char *line,
+                         size_t byte_count)
+{
+    (void)self;
+    (void)level;
+    (void)byte_count;
+    last_line_event = strstr(line, "realtime_refused");
+}
+
+Test(host_disk, named_lane_runs_in_the_realtime_class_or_tells_that_it_may_not)
+{
+    static const char *const names[] = {"quorum", "journal", NULL};
+    struct trace trace = {.level = TRACE_INFO, .write_line = note_refusal};
+    struct job jobs[2];
+    memset(jobs, 0, sizeof jobs);
+    rig.disk.realtime_lanes = names;
+    rig.disk.trace = &trace;
+    awaited_count = 1;
+    for (int i = 0; i < 2; i++) {
+        done_count = 0;
+        open_lane(i == 0 ? "segments" : "journal");
+        jobs[i].request.call = tell_scheduling;
+        submit(&jobs[i], DISK_CALL, NULL);
+        host_rig_run(&rig);
+        disk_lane_close(disk, lane);
+    }
+
+    cr_expect_eq(jobs[0].index, SCHED_OTHER);
+    cr_expect(jobs[1].index == SCHED_FIFO || last_line_event != NULL);
     tear_down();
 }
 

@@ -357,6 +357,44 @@ Test(host_socket, refused_connection_is_unreachable_and_closes_itself)
     tear_down();
 }
 
+/* A listener whose backlog is full answers nothing, as a host behind a broken road. */
+static int fill_backlog(int *fds, int fd_count, struct address *out_address)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t name_bytes = sizeof name;
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(silent, (struct sockaddr *)&name, sizeof name), 0);
+    cr_assert_eq(listen(silent, 0), 0);
+    cr_assert_eq(getsockname(silent, (struct sockaddr *)&name, &name_bytes), 0);
+    for (int i = 0; i < fd_count; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(fds[i], (struct sockaddr *)&name, sizeof name);
+    }
+    *out_address = (struct address){.host = "127.0.0.1", .port = ntohs(name.sin_port)};
+    return silent;
+}
+
+Test(host_socket, host_that_does_not_answer_is_given_up_in_time)
+{
+    int fds[8];
+    struct address address;
+    int silent = fill_backlog(fds, 8, &address);
+    cr_assert_eq(rig.loop.sockets.connect_deadline_ms, 10000);
+    rig.loop.sockets.connect_deadline_ms = 50;
+    int64_t start_ns = loop_now_ns(&rig.loop.loop);
+
+    cr_assert_eq(socket_connect(sockets, &client.socket, &address, &end_events), STATUS_OK);
+    run_until(client_has_failed);
+
+    cr_expect_eq(client.connected, STATUS_TIMEOUT);
+    cr_expect_geq(loop_now_ns(&rig.loop.loop) - start_ns, 50 * CLOCK_NS_PER_MS);
+    for (int i = 0; i < 8; i++) {
+        (void)close(fds[i]);
+    }
+    (void)close(silent);
+    tear_down();
+}
+
 Test(host_socket, name_is_resolved_and_each_of_its_addresses_tried)
 {
     /* Wherever "localhost" is two addresses, one of the two listeners is not on the first. */

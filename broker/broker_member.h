@@ -1,0 +1,48 @@
+/* This broker as a member of the cluster: registers with the active controller, then tells it by
+ * heartbeats that it lives and how far it has followed.
+ *
+ * A registration that is refused or lost is tried again; an answer that says "not registered" or
+ * "of another epoch" starts anew. Live means: the cluster's image shows this incarnation unfenced.
+ *
+ * Owner: the broker. Loop: the first shard's. */
+#pragma once
+
+#include "broker/uplink/uplink.h"
+
+struct broker_member_options {
+    struct loop *loop;
+    struct uplink *uplink;
+    int32_t broker_id;
+    struct wire_uuid directory_id;
+    const char *listener_name;
+    struct address advertised; /* Copied. */
+    const char *rack;          /* NULL: none. Borrowed for life. */
+    bool is_voter;
+    int64_t heartbeat_interval_ms;
+    /* How far every shard has applied images. */
+    uint64_t (*applied_index)(void *context);
+    void *context;
+};
+
+struct broker_member {
+    uint32_t magic;
+    struct broker_member_options options;
+    struct wire_uuid incarnation_id;
+    int64_t epoch; /* -1: not registered. */
+    bool is_asking;
+    bool is_stopping;
+    struct timer timer;
+    struct broker_decisions_endpoint endpoint;
+    struct broker_decisions_register registration;
+    struct broker_decisions_heartbeat heartbeat;
+    struct uplink_call asked;
+    void (*on_stopped)(void *context);
+};
+
+void broker_member_init(struct broker_member *self, const struct broker_member_options *options);
+/* Registers until it is done. */
+void broker_member_start(struct broker_member *self);
+/* No call of it is under way when `on_stopped` (with the options' context) runs. */
+void broker_member_stop(struct broker_member *self, void (*on_stopped)(void *context));
+/* Does the image show this incarnation as live? */
+bool broker_member_is_live(const struct broker_member *self, const struct image *image);

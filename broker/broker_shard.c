@@ -1,0 +1,178 @@
+#include "broker/broker_shard.h"
+
+#include "proto/sys/check.h"
+
+#include <stdlib.h>
+
+static void opened_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, open_mail);
+    self->on_opened(self);
+}
+
+static enum status open_parts(struct broker_shard *self)
+{
+    TRY(follower_new(&self->follower_options, &self->follower));
+    self->map_options.observer = follower_observer(self->follower);
+    TRY(partition_map_open(&self->map_options, &self->api->map));
+    decompressor_init(&self->api->decompressor, self->api->node->budget);
+    return STATUS_OK;
+}
+
+static void open_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, open_mail);
+    self->open_status = open_parts(self);
+    self->open_mail.deliver = opened_deliver;
+    mailbox_post(&self->home->mailbox, &self->open_mail);
+}
+
+void broker_shard_open(struct broker_shard *self)
+{
+    self->api->owner = self;
+    list_init(&self->api->free_requests);
+    producer_ids_init(&self->api->producer_ids, self->api);
+    self->open_mail.deliver = open_deliver;
+    mailbox_post(&self->api->loop->mailbox, &self->open_mail);
+}
+
+static void start_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, start_mail);
+    if (self->follower != NULL && self->api->map != NULL) {
+        follower_start(self->follower, self->api->map, self->api->node->uplink);
+    }
+}
+
+void broker_shard_start(struct broker_shard *self)
+{
+    self->start_mail.deliver = start_deliver;
+    mailbox_post(&self->api->loop->mailbox, &self->start_mail);
+}
+
+static void closed_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, close_mail);
+    self->on_closed(self);
+}
+
+static void close_on_map_closed(void *context)
+{
+    struct broker_shard *self = context;
+    decompressor_done(&self->api->decompressor);
+    request_free_all(self->api);
+    self->close_mail.deliver = closed_deliver;
+    mailbox_post(&self->home->mailbox, &self->close_mail);
+}
+
+/* No request is left on any shard, so no call can reach these partitions any more. */
+static void close_map(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, close_mail);
+    struct partition_map *map = self->api->map;
+    self->api->map = NULL;
+    if (map == NULL) {
+        close_on_map_closed(self);
+    } else {
+        partition_map_close(map, close_on_map_closed, self);
+    }
+}
+
+void broker_shard_close(struct broker_shard *self)
+{
+    self->close_mail.deliver = close_map;
+    mailbox_post(&self->api->loop->mailbox, &self->close_mail);
+}
+
+static void idle_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, close_mail);
+    self->on_idle(self);
+}
+
+static void say_idle(struct broker_shard *self)
+{
+    self->api->on_idle = NULL;
+    self->close_mail.deliver = idle_deliver;
+    mailbox_post(&self->home->mailbox, &self->close_mail);
+}
+
+static void drain_on_idle(struct api_shard *api)
+{
+    say_idle(api->owner);
+}
+
+static void drain_requests(struct broker_shard *self)
+{
+    if (self->api->active_request_count == 0) {
+        say_idle(self);
+    } else {
+        self->api->on_idle = drain_on_idle;
+    }
+}
+
+static void drain_on_follower_closed(void *context)
+{
+    struct broker_shard *self = context;
+    self->follower = NULL;
+    drain_requests(self);
+}
+
+static void drain_deliver(struct mail *mail)
+{
+    struct broker_shard *self = container_of(mail, struct broker_shard, close_mail);
+    if (self->api->map != NULL) {
+        partition_map_retire(self->api->map);
+    }
+    if (self->follower != NULL) {
+        follower_close(self->follower, drain_on_follower_closed, self);
+    } else {
+        drain_requests(self);
+    }
+}
+
+void broker_shard_drain(struct broker_shard *self)
+{
+    self->close_mail.deliver = drain_deliver;
+    mailbox_post(&self->api->loop->mailbox, &self->close_mail);
+}
+
+/* An image on its way to a shard, and back as the word that it was applied. */
+struct image_mail {
+    struct mail mail;
+    struct broker_shard *shard;
+    struct image *image; /* One reference. */
+    uint64_t index;
+};
+
+static void applied_deliver(struct mail *mail)
+{
+    struct image_mail *self = container_of(mail, struct image_mail, mail);
+    self->shard->on_applied(self->shard, self->index);
+    free(self);
+}
+
+static void apply_deliver(struct mail *mail)
+{
+    struct image_mail *self = container_of(mail, struct image_mail, mail);
+    self->index = image_index(self->image);
+    if (self->shard->api->map != NULL) { /* Else it is closing. */
+        partition_map_apply(self->shard->api->map, self->image);
+        if (self->shard->follower != NULL) {
+            follower_follow_image(self->shard->follower);
+        }
+    }
+    image_unref(self->image);
+    self->mail.deliver = applied_deliver;
+    mailbox_post(&self->shard->home->mailbox, &self->mail);
+}
+
+void broker_shard_apply(struct broker_shard *self, struct image *image)
+{
+    struct image_mail *mail = calloc(1, sizeof *mail);
+    check(mail != NULL); /* A shard that misses an image would serve a past that is over. */
+    mail->shard = self;
+    mail->image = image_ref(image);
+    mail->mail.deliver = apply_deliver;
+    mailbox_post(&self->api->loop->mailbox, &mail->mail);
+}

@@ -1,0 +1,144 @@
+/* The follower's half: appends what the leader sent, cuts where histories part; and the leader's
+ * proposals of another ISR. */
+#include "broker/partition/partition_state.h"
+
+#include "proto/record/batch_check.h"
+#include "proto/record/batch_iterator.h"
+#include "proto/sys/check.h"
+
+/* Bytes from a peer are held to what a log may store; offsets go on where this log ends. */
+static enum status check_batches(const struct partition *self,
+                                 const struct partition_replica_append *append,
+                                 uint32_t *out_batch_count)
+{
+    struct batch_iterator iterator;
+    batch_iterator_init(&iterator, append->bytes, append->byte_count);
+    int64_t next_offset = log_end(self->log);
+    uint32_t count = 0;
+    struct batch_view batch;
+    enum status status;
+    while ((status = batch_iterator_next(&iterator, &batch)) == STATUS_OK) {
+        struct batch_verdict verdict;
+        if (batch_check_stored(&batch, &verdict) != STATUS_OK ||
+            batch_base_offset(&batch) != next_offset ||
+            batch_leader_epoch(&batch) > self->leader_epoch) {
+            return STATUS_MALFORMED;
+        }
+        next_offset = batch_next_offset(&batch);
+        count += 1;
+    }
+    if (status != STATUS_NOT_FOUND || batch_iterator_left(&iterator) > 0 || count == 0) {
+        return STATUS_MALFORMED;
+    }
+    *out_batch_count = count;
+    return STATUS_OK;
+}
+
+static enum status follow_batches(struct partition *self,
+                                  const struct partition_replica_append *append)
+{
+    struct batch_iterator iterator;
+    batch_iterator_init(&iterator, append->bytes, append->byte_count);
+    struct batch_view batch;
+    while (batch_iterator_next(&iterator, &batch) == STATUS_OK) {
+        TRY(partition_state_follow(self, batch.bytes, batch.byte_count, false));
+    }
+    return STATUS_OK;
+}
+
+enum status partition_append_replica(struct partition *self,
+                                     const struct partition_replica_append *append)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role != PARTITION_ROLE_FOLLOWER) {
+        return STATUS_INVALID;
+    }
+    uint32_t batch_count;
+    TRY(check_batches(self, append, &batch_count));
+    bool has_times = append->ingested_ms != NULL && append->ingested_count == batch_count;
+    struct log_append write = {.bytes = append->bytes,
+                               .byte_count = append->byte_count,
+                               .ingested_ms = clock_wall_ms(self->loop->clock),
+                               .ingested_of_batches = has_times ? append->ingested_ms : NULL};
+    TRY(log_append(self->log, &write));
+    enum status status = follow_batches(self, append);
+    if (status != STATUS_OK) {
+        partition_fail(self); /* Written, but not followed: its state would lie. */
+    }
+    return status;
+}
+
+enum status partition_truncate(struct partition *self, int64_t offset)
+{
+    check(self->magic == PARTITION_MAGIC);
+    check(self->role == PARTITION_ROLE_FOLLOWER);
+    if (offset >= log_end(self->log)) {
+        return STATUS_OK;
+    }
+    if (offset < self->high_watermark) {
+        /* Only an unclean election can ask for it; consumers may have seen what is cut. */
+        trace_line(self->loop->trace, TRACE_WARN, "partition", "cut_below_high_watermark",
+                   "topic=\"%s\" partition=%d offset=%lld high_watermark=%lld", self->topic_name,
+                   self->index, (long long)offset, (long long)self->high_watermark);
+        self->high_watermark = offset;
+    }
+    TRY(log_truncate(self->log, offset));
+    return partition_state_rebuild(self);
+}
+
+enum status partition_restart_at(struct partition *self, int64_t offset)
+{
+    check(self->magic == PARTITION_MAGIC);
+    check(self->role == PARTITION_ROLE_FOLLOWER);
+    TRY(log_reset(self->log, offset));
+    self->high_watermark = offset;
+    return partition_state_rebuild(self);
+}
+
+void partition_note_high_watermark(struct partition *self, int64_t high_watermark)
+{
+    check(self->magic == PARTITION_MAGIC);
+    int64_t end = log_end(self->log);
+    int64_t known = high_watermark < end ? high_watermark : end;
+    if (self->role == PARTITION_ROLE_FOLLOWER && known > self->high_watermark) {
+        self->high_watermark = known;
+        log_set_retention_limit(self->log, known);
+    }
+}
+
+int64_t partition_divergence(const struct partition *self, int32_t leader_epoch, int64_t end_offset)
+{
+    int32_t own_epoch;
+    int64_t own_end;
+    log_end_of_leader_epoch(self->log, leader_epoch, &own_epoch, &own_end);
+    if (own_epoch < 0 || own_end < 0) {
+        return log_start(self->log); /* Nothing in common that this log knows of. */
+    }
+    bool is_same = own_epoch == leader_epoch && end_offset >= 0;
+    return is_same && end_offset < own_end ? end_offset : own_end;
+}
+
+int32_t partition_latest_epoch(const struct partition *self)
+{
+    /* Of the last record, not of the history: a term that this replica led without a write is known
+     * to nobody else, and a leader asked about it would point here for ever. */
+    int64_t end = log_end(self->log);
+    return end > log_start(self->log) ? log_leader_epoch_at(self->log, end - 1) : -1;
+}
+
+bool partition_propose_isr(struct partition *self, int64_t lag_ns,
+                           struct replica_set_proposal *out_proposal)
+{
+    check(self->magic == PARTITION_MAGIC);
+    return self->role == PARTITION_ROLE_LEADER &&
+           replica_set_propose(&self->replicas, loop_now_ns(self->loop), lag_ns, out_proposal);
+}
+
+void partition_proposal_ended(struct partition *self, bool is_fate_known)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role == PARTITION_ROLE_LEADER) {
+        replica_set_proposal_ended(&self->replicas, is_fate_known);
+        partition_state_advance(self);
+    }
+}

@@ -1,0 +1,79 @@
+#include "client/shell/shell_cluster.h"
+
+#include "client/shell/shell_client.h"
+#include "client/shell/shell_output.h"
+
+#include <stdio.h>
+
+static json_t *nodes_of(const struct millrace_cluster *cluster)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        const struct millrace_node *node = cluster->nodes[i];
+        char host[300];
+        (void)snprintf(host, sizeof host, "%.*s:%d", (int)node->host.size,
+                       (const char *)node->host.data, (int)node->port);
+        /* No call of the protocol tells a broker's epoch. */
+        (void)json_array_append_new(
+            rows, json_pack("{s:i,s:s,s:s,s:s,s:n,s:b,s:o}", "node", (int)node->node, "role",
+                            "broker", "host", host, "state", node->is_fenced ? "fenced" : "up",
+                            "epoch", "voter", node->is_voter, "metadata_end",
+                            node->log_end < 0 ? json_null() : json_integer(node->log_end)));
+    }
+    return rows;
+}
+
+static json_t *known_of(int32_t number)
+{
+    return number < 0 ? json_null() : json_integer(number);
+}
+
+static enum shell_exit print_cluster(const struct shell_call *call,
+                                     const struct millrace_cluster *cluster)
+{
+    if (call->format == SHELL_JSON) {
+        return shell_output_json(
+            call, json_pack("{s:o,s:o,s:o,s:o}", "cluster_id",
+                            shell_output_bytes(cluster->cluster_id.data, cluster->cluster_id.size),
+                            "controller", known_of(cluster->controller), "controller_epoch",
+                            known_of(cluster->controller_epoch), "nodes", nodes_of(cluster)));
+    }
+    printf("cluster %.*s, controller ", (int)cluster->cluster_id.size,
+           (const char *)cluster->cluster_id.data);
+    if (cluster->controller < 0) {
+        puts("unknown\n");
+    } else {
+        printf("%d\n\n", (int)cluster->controller);
+    }
+    shell_output_table(nodes_of(cluster), stdout);
+    return SHELL_DONE;
+}
+
+static enum shell_exit status_run(struct shell_call *call)
+{
+    struct millrace_client *client = NULL;
+    enum shell_exit exit = shell_client_open(call, &client);
+    if (exit != SHELL_DONE) {
+        return exit;
+    }
+    struct millrace_cluster *cluster = NULL;
+    struct millrace_error error;
+    if (millrace_cluster_describe(client, SHELL_CLIENT_MS_MAX, &cluster, &error) != 0) {
+        exit = shell_client_fail(call, &error);
+    } else {
+        exit = print_cluster(call, cluster);
+        millrace_cluster_free(cluster);
+    }
+    (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
+    return exit;
+}
+
+const struct shell_command shell_cluster_commands[] = {
+    {.words = "cluster status",
+     .operands = "",
+     .summary = "show the nodes, their state and who controls",
+     .examples =
+         (const char *const[]){"millrace cluster status", "millrace cluster status -o json", NULL},
+     .run = status_run},
+    {.words = NULL},
+};
