@@ -1,0 +1,540 @@
+/* Topics: create, delete, grow, list, describe. */
+#include "client/millrace/admin_wait.h"
+#include "client/millrace/config_rows.h"
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/create_partitions.h"
+#include "proto/kafka/create_topics.h"
+#include "proto/kafka/delete_topics.h"
+#include "proto/kafka/error_code.h"
+#include "proto/kafka/metadata.h"
+#include "proto/sys/check.h"
+
+#include <stdlib.h>
+
+#define RESULT_BYTES_MAX ((size_t)256 << 20)
+#define TOPIC_BYTES_MAX 249U
+#define BROKER_TIMEOUT_MS 15000
+#define CONFIGS_MAX 1000U
+
+static struct wire_text text_of(struct millrace_bytes bytes)
+{
+    return (struct wire_text){bytes.data, bytes.data == NULL ? -1 : (int32_t)bytes.size};
+}
+
+static int check_name(struct millrace_bytes name, struct millrace_error *error)
+{
+    if (name.data == NULL || name.size == 0 || name.size > TOPIC_BYTES_MAX) {
+        return trouble_argument(error, "the topic's name is missing or too long",
+                                "give a name of 1 to 249 characters");
+    }
+    return MILLRACE_OK;
+}
+
+static void say_what(char *what, size_t room, const char *verb, struct millrace_bytes name)
+{
+    (void)snprintf(what, room, "cannot %s topic %.*s", verb, (int)name.size,
+                   (const char *)name.data);
+}
+
+/* ---- create ---- */
+
+struct create_call {
+    struct admin_wait admin;
+    const struct millrace_new_topic *topic;
+};
+
+static void create_encode(struct admin_op *op, struct wire_writer *writer)
+{
+    struct create_call *self = container_of(op, struct create_call, admin.op);
+    struct kafka_create_topics_request request;
+    kafka_create_topics_request_defaults(&request);
+    struct kafka_create_topics_request_creatable_topic topic;
+    kafka_create_topics_request_creatable_topic_defaults(&topic);
+    topic.name = text_of(self->topic->name);
+    topic.num_partitions = self->topic->partition_count > 0 ? self->topic->partition_count : -1;
+    topic.replication_factor =
+        self->topic->replication_factor > 0 ? (int16_t)self->topic->replication_factor : -1;
+    topic.configs =
+        arena_take_array(&op->ask.arena, self->topic->config_count, sizeof *topic.configs);
+    if (topic.configs == NULL) {
+        wire_writer_fail(writer, STATUS_NO_MEMORY);
+        return;
+    }
+    for (size_t i = 0; i < self->topic->config_count; i++) {
+        topic.configs[i].name = text_of(self->topic->configs[i].name);
+        topic.configs[i].value = text_of(self->topic->configs[i].value);
+    }
+    topic.configs_count = (int32_t)self->topic->config_count;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = BROKER_TIMEOUT_MS;
+    request.validate_only = self->topic->is_dry_run;
+    kafka_create_topics_request_encode(&request, op->ask.version, writer);
+}
+
+static enum status create_take(struct admin_op *op)
+{
+    struct kafka_create_topics_response answer;
+    TRY(kafka_create_topics_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
+                                            &answer));
+    if (answer.topics_count != 1) {
+        return STATUS_MALFORMED;
+    }
+    op->error_code = answer.topics[0].error_code;
+    admin_core_say(op, answer.topics[0].error_message);
+    if (op->error_code == ERROR_CODE_TOPIC_ALREADY_EXISTS && op->is_doubtful) {
+        op->error_code = ERROR_CODE_NONE; /* An earlier try of ours, whose answer was lost. */
+    }
+    return STATUS_OK;
+}
+
+/* ---- metadata ---- */
+
+struct look_call {
+    struct admin_wait admin;
+    struct millrace_bytes name; /* Null: all topics. */
+    bool wants_leaders;         /* Asks until every partition has one. */
+    struct wire_text found_name;
+    void *result;
+    enum status (*keep)(struct look_call *self, const struct kafka_metadata_response *answer);
+};
+
+static void look_encode(struct admin_op *op, struct wire_writer *writer)
+{
+    struct look_call *self = container_of(op, struct look_call, admin.op);
+    struct kafka_metadata_request request;
+    kafka_metadata_request_defaults(&request);
+    struct kafka_metadata_request_metadata_request_topic topic;
+    kafka_metadata_request_metadata_request_topic_defaults(&topic);
+    request.topics_count = -1;
+    if (self->name.data != NULL) {
+        topic.name = text_of(self->name);
+        request.topics = &topic;
+        request.topics_count = 1;
+    }
+    request.allow_auto_topic_creation = false;
+    kafka_metadata_request_encode(&request, op->ask.version, writer);
+}
+
+static bool has_leaders(const struct kafka_metadata_response_metadata_response_topic *topic)
+{
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        if (topic->partitions[i].leader_id < 0) {
+            return false;
+        }
+    }
+    return topic->partitions_count > 0;
+}
+
+static enum status look_take(struct admin_op *op)
+{
+    struct look_call *self = container_of(op, struct look_call, admin.op);
+    struct kafka_metadata_response answer;
+    TRY(kafka_metadata_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
+                                       &answer));
+    op->error_code = answer.error_code;
+    if (op->error_code == ERROR_CODE_NONE && self->name.data != NULL) {
+        if (answer.topics_count != 1) {
+            return STATUS_MALFORMED;
+        }
+        op->error_code = answer.topics[0].error_code;
+        if (op->error_code == ERROR_CODE_NONE && self->wants_leaders &&
+            !has_leaders(&answer.topics[0])) {
+            op->error_code = ERROR_CODE_LEADER_NOT_AVAILABLE;
+        }
+    }
+    return op->error_code == ERROR_CODE_NONE && self->keep != NULL ? self->keep(self, &answer)
+                                                                   : STATUS_OK;
+}
+
+static struct admin_op look_op(void)
+{
+    return (struct admin_op){.api_key = API_KEY_METADATA,
+                             .version_min = 4,
+                             .version_max = 12,
+                             .node = CLUSTER_ANY,
+                             .encode = look_encode,
+                             .take = look_take};
+}
+
+/* An unknown topic is retriable for those who write to it; who looks at it wants to be told. */
+static enum status look_once_take(struct admin_op *op)
+{
+    struct look_call *self = container_of(op, struct look_call, admin.op);
+    enum status status = look_take(op);
+    if (status == STATUS_OK && op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION) {
+        op->error_code = ERROR_CODE_NONE;
+        self->found_name.byte_count = -1;
+        return STATUS_OK;
+    }
+    self->found_name.byte_count = 0;
+    return status;
+}
+
+int millrace_topic_create(struct millrace_client *client, const struct millrace_new_topic *given,
+                          int64_t timeout_ms, struct millrace_error *error)
+{
+    int64_t until_ns = session_until_ns(timeout_ms);
+    struct millrace_new_topic topic = {0};
+    if (!trouble_options(&topic, sizeof topic, given, given->size)) {
+        return trouble_argument(error, "the topic's description has a size that cannot be",
+                                "set .size = sizeof the struct");
+    }
+    int code = check_name(topic.name, error);
+    if (code != MILLRACE_OK) {
+        return code;
+    }
+    if (topic.replication_factor > INT16_MAX || topic.config_count > CONFIGS_MAX) {
+        return trouble_argument(error, "the topic's description is outside its limits",
+                                "ask for fewer replicas or settings");
+    }
+    char what[320];
+    say_what(what, sizeof what, "create", topic.name);
+    struct create_call create = {.admin = {.op = {.api_key = API_KEY_CREATE_TOPICS,
+                                                  .version_min = 4,
+                                                  .version_max = 7,
+                                                  .node = CLUSTER_CONTROLLER,
+                                                  .encode = create_encode,
+                                                  .take = create_take}},
+                                 .topic = &topic};
+    code = admin_wait_run(client, &create.admin, until_ns, what, error);
+    if (code != MILLRACE_OK || topic.is_dry_run) {
+        return code;
+    }
+    struct look_call look = {.admin = {.op = look_op()}, .name = topic.name, .wants_leaders = true};
+    return admin_wait_run(client, &look.admin, until_ns, what, error);
+}
+
+/* ---- delete and grow ---- */
+
+struct change_call {
+    struct admin_wait admin;
+    struct millrace_bytes name;
+    int32_t partition_count;
+};
+
+static void delete_encode(struct admin_op *op, struct wire_writer *writer)
+{
+    struct change_call *self = container_of(op, struct change_call, admin.op);
+    struct kafka_delete_topics_request request;
+    kafka_delete_topics_request_defaults(&request);
+    struct wire_text name = text_of(self->name);
+    struct kafka_delete_topics_request_delete_topic_state state;
+    kafka_delete_topics_request_delete_topic_state_defaults(&state);
+    state.name = name;
+    if (op->ask.version >= 6) {
+        request.topics = &state;
+        request.topics_count = 1;
+    } else {
+        request.topic_names = &name;
+        request.topic_names_count = 1;
+    }
+    request.timeout_ms = BROKER_TIMEOUT_MS;
+    kafka_delete_topics_request_encode(&request, op->ask.version, writer);
+}
+
+static enum status delete_take(struct admin_op *op)
+{
+    struct kafka_delete_topics_response answer;
+    TRY(kafka_delete_topics_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
+                                            &answer));
+    if (answer.responses_count != 1) {
+        return STATUS_MALFORMED;
+    }
+    op->error_code = answer.responses[0].error_code;
+    admin_core_say(op, answer.responses[0].error_message);
+    if (op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION) {
+        /* Retriable by its number; but it is either done already or was never there. */
+        return op->is_doubtful ? STATUS_OK : STATUS_NOT_FOUND;
+    }
+    return STATUS_OK;
+}
+
+int millrace_topic_delete(struct millrace_client *client, struct millrace_bytes name,
+                          int64_t timeout_ms, struct millrace_error *error)
+{
+    int64_t until_ns = session_until_ns(timeout_ms);
+    int code = check_name(name, error);
+    if (code != MILLRACE_OK) {
+        return code;
+    }
+    char what[320];
+    say_what(what, sizeof what, "delete", name);
+    struct change_call change = {.admin = {.op = {.api_key = API_KEY_DELETE_TOPICS,
+                                                  .version_min = 1,
+                                                  .version_max = 6,
+                                                  .node = CLUSTER_CONTROLLER,
+                                                  .encode = delete_encode,
+                                                  .take = delete_take}},
+                                 .name = name};
+    return admin_wait_run(client, &change.admin, until_ns, what, error);
+}
+
+static void grow_encode(struct admin_op *op, struct wire_writer *writer)
+{
+    struct change_call *self = container_of(op, struct change_call, admin.op);
+    struct kafka_create_partitions_request request;
+    kafka_create_partitions_request_defaults(&request);
+    struct kafka_create_partitions_request_create_partitions_topic topic;
+    kafka_create_partitions_request_create_partitions_topic_defaults(&topic);
+    topic.name = text_of(self->name);
+    topic.count = self->partition_count;
+    topic.assignments_count = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = BROKER_TIMEOUT_MS;
+    kafka_create_partitions_request_encode(&request, op->ask.version, writer);
+}
+
+static enum status grow_take(struct admin_op *op)
+{
+    struct kafka_create_partitions_response answer;
+    TRY(kafka_create_partitions_response_decode(&op->ask.call.reader, op->ask.version,
+                                                &op->ask.arena, &answer));
+    if (answer.results_count != 1) {
+        return STATUS_MALFORMED;
+    }
+    op->error_code = answer.results[0].error_code;
+    admin_core_say(op, answer.results[0].error_message);
+    if (op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION) {
+        return STATUS_NOT_FOUND;
+    }
+    if (op->error_code == ERROR_CODE_INVALID_PARTITIONS && op->is_doubtful) {
+        op->error_code = ERROR_CODE_NONE; /* Done by the try whose answer was lost. */
+    }
+    return STATUS_OK;
+}
+
+int millrace_topic_grow(struct millrace_client *client, struct millrace_bytes name,
+                        int32_t partition_count, int64_t timeout_ms, struct millrace_error *error)
+{
+    int64_t until_ns = session_until_ns(timeout_ms);
+    int code = check_name(name, error);
+    if (code != MILLRACE_OK) {
+        return code;
+    }
+    char what[320];
+    say_what(what, sizeof what, "grow", name);
+    struct change_call change = {.admin = {.op = {.api_key = API_KEY_CREATE_PARTITIONS,
+                                                  .version_max = 3,
+                                                  .node = CLUSTER_CONTROLLER,
+                                                  .encode = grow_encode,
+                                                  .take = grow_take}},
+                                 .name = name,
+                                 .partition_count = partition_count};
+    return admin_wait_run(client, &change.admin, until_ns, what, error);
+}
+
+/* ---- list ---- */
+
+struct topics_result {
+    struct millrace_topics list;
+    struct arena arena;
+};
+
+static int compare_bytes(struct millrace_bytes one, struct millrace_bytes other)
+{
+    size_t shorter = one.size < other.size ? one.size : other.size;
+    int order = memcmp(one.data, other.data, shorter);
+    return order != 0 ? order : (one.size > other.size) - (one.size < other.size);
+}
+
+static int compare_topics(const void *left, const void *right)
+{
+    const struct millrace_topic_row *const *one = left;
+    const struct millrace_topic_row *const *other = right;
+    return compare_bytes((*one)->name, (*other)->name);
+}
+
+static enum status keep_list(struct look_call *self, const struct kafka_metadata_response *answer)
+{
+    struct topics_result *result = self->result;
+    size_t count = (size_t)answer->topics_count;
+    struct millrace_topic_row **rows =
+        (struct millrace_topic_row **)(void *)admin_wait_rows(&result->arena, count, sizeof **rows);
+    if (rows == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct kafka_metadata_response_metadata_response_topic *topic = &answer->topics[i];
+        *rows[i] = (struct millrace_topic_row){.name = admin_wait_keep(&result->arena, topic->name),
+                                               .partition_count = topic->partitions_count,
+                                               .is_internal = topic->is_internal};
+        if (rows[i]->name.data == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        memcpy(rows[i]->id, topic->topic_id.bytes, sizeof rows[i]->id);
+        rows[i]->replication_factor =
+            topic->partitions_count > 0 ? topic->partitions[0].replica_nodes_count : 0;
+    }
+    qsort(rows, count, sizeof *rows, compare_topics);
+    result->list =
+        (struct millrace_topics){(const struct millrace_topic_row *const *)(void *)rows, count};
+    return STATUS_OK;
+}
+
+int millrace_topics_list(struct millrace_client *client, int64_t timeout_ms,
+                         struct millrace_topics **out_topics, struct millrace_error *error)
+{
+    *out_topics = NULL;
+    struct topics_result *result = calloc(1, sizeof *result);
+    if (result == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, "cannot list topics");
+    }
+    arena_init(&result->arena, RESULT_BYTES_MAX);
+    struct look_call look = {.admin = {.op = look_op()}, .result = result, .keep = keep_list};
+    int code = admin_wait_run(client, &look.admin, session_until_ns(timeout_ms),
+                              "cannot list topics", error);
+    if (code != MILLRACE_OK) {
+        millrace_topics_free(&result->list);
+        return code;
+    }
+    *out_topics = &result->list;
+    return code;
+}
+
+void millrace_topics_free(struct millrace_topics *list)
+{
+    if (list != NULL) {
+        struct topics_result *result = container_of(list, struct topics_result, list);
+        arena_done(&result->arena);
+        free(result);
+    }
+}
+
+/* ---- describe ---- */
+
+struct topic_result {
+    struct millrace_topic topic;
+    struct arena arena;
+    struct millrace_partition **rows;
+};
+
+static bool keep_numbers(struct arena *arena, const int32_t *from, int32_t count,
+                         const int32_t **out_numbers, size_t *out_count)
+{
+    int32_t *kept = arena_take_array(arena, (size_t)count + 1, sizeof *kept);
+    if (kept == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        kept[i] = from[i];
+    }
+    *out_numbers = kept;
+    *out_count = (size_t)count;
+    return true;
+}
+
+static int compare_partitions(const void *left, const void *right)
+{
+    const struct millrace_partition *const *one = left;
+    const struct millrace_partition *const *other = right;
+    return ((*one)->partition > (*other)->partition) - ((*one)->partition < (*other)->partition);
+}
+
+static enum status keep_topic(struct look_call *self, const struct kafka_metadata_response *answer)
+{
+    struct topic_result *result = self->result;
+    const struct kafka_metadata_response_metadata_response_topic *topic = &answer->topics[0];
+    size_t count = (size_t)topic->partitions_count;
+    result->rows = (struct millrace_partition **)(void *)admin_wait_rows(&result->arena, count,
+                                                                         sizeof **result->rows);
+    if (result->rows == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct kafka_metadata_response_metadata_response_partition *from =
+            &topic->partitions[i];
+        struct millrace_partition *row = result->rows[i];
+        *row = (struct millrace_partition){.partition = from->partition_index,
+                                           .leader = from->leader_id,
+                                           .leader_epoch = from->leader_epoch,
+                                           .start = -1,
+                                           .end = -1};
+        if (!keep_numbers(&result->arena, from->isr_nodes, from->isr_nodes_count, &row->isr,
+                          &row->isr_count) ||
+            !keep_numbers(&result->arena, from->replica_nodes, from->replica_nodes_count,
+                          &row->replicas, &row->replica_count)) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+    qsort(result->rows, count, sizeof *result->rows, compare_partitions);
+    result->topic.name = admin_wait_keep(&result->arena, topic->name);
+    memcpy(result->topic.id, topic->topic_id.bytes, sizeof result->topic.id);
+    result->topic.is_internal = topic->is_internal;
+    result->topic.partitions = (const struct millrace_partition *const *)(void *)result->rows;
+    result->topic.partition_count = count;
+    return STATUS_OK;
+}
+
+/* Starts and ends of the partitions that have a leader; the others stay -1. */
+static void fill_offsets(struct millrace_client *client, struct topic_result *result,
+                         int64_t until_ns)
+{
+    for (size_t i = 0; i < result->topic.partition_count; i++) {
+        struct millrace_partition *row = result->rows[i];
+        struct millrace_offset_query queries[2] = {
+            {.topic = result->topic.name,
+             .partition = row->partition,
+             .start = {MILLRACE_START_EARLIEST, 0}},
+            {.topic = result->topic.name,
+             .partition = row->partition,
+             .start = {MILLRACE_START_LATEST, 0}},
+        };
+        int64_t left_ms = (until_ns - session_until_ns(0)) / CLOCK_NS_PER_MS;
+        if (row->leader >= 0 &&
+            millrace_offsets_list(client, queries, 2, MILLRACE_READ_UNCOMMITTED,
+                                  left_ms > 0 ? left_ms : 0, NULL) == MILLRACE_OK) {
+            row->start = queries[0].offset;
+            row->end = queries[1].offset;
+        }
+    }
+}
+
+int millrace_topic_describe(struct millrace_client *client, struct millrace_bytes name,
+                            int64_t timeout_ms, struct millrace_topic **out_topic,
+                            struct millrace_error *error)
+{
+    *out_topic = NULL;
+    int64_t until_ns = session_until_ns(timeout_ms);
+    int code = check_name(name, error);
+    if (code != MILLRACE_OK) {
+        return code;
+    }
+    char what[320];
+    say_what(what, sizeof what, "describe", name);
+    struct topic_result *result = calloc(1, sizeof *result);
+    if (result == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, what);
+    }
+    arena_init(&result->arena, RESULT_BYTES_MAX);
+    struct look_call look = {
+        .admin = {.op = look_op()}, .name = name, .result = result, .keep = keep_topic};
+    look.admin.op.take = look_once_take;
+    code = admin_wait_run(client, &look.admin, until_ns, what, error);
+    if (code == MILLRACE_OK && look.found_name.byte_count < 0) {
+        code = trouble_broker(error, ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION, what, NULL);
+    }
+    struct config_rows rows = {.arena = &result->arena};
+    if (code == MILLRACE_OK) {
+        fill_offsets(client, result, until_ns);
+        code = config_rows_describe(client, MILLRACE_CONFIG_OF_TOPIC, name, until_ns, &rows, error);
+    }
+    if (code != MILLRACE_OK) {
+        millrace_topic_free(&result->topic);
+        return code;
+    }
+    result->topic.configs = rows.configs;
+    result->topic.config_count = rows.config_count;
+    *out_topic = &result->topic;
+    return code;
+}
+
+void millrace_topic_free(struct millrace_topic *topic)
+{
+    if (topic != NULL) {
+        struct topic_result *result = container_of(topic, struct topic_result, topic);
+        arena_done(&result->arena);
+        free(result);
+    }
+}
