@@ -9,6 +9,7 @@
 #include "proto/sys/check.h"
 
 #define VERSION_WITH_EPOCHS 4
+#define VERSION_WITH_NOT_AVAILABLE 5
 
 struct list_offsets {
     struct request *request;
@@ -54,7 +55,10 @@ static void item_run(struct partition_call *call, struct partition *partition)
 static void item_on_returned(struct partition_call *call)
 {
     struct list_item *item = container_of(call, struct list_item, call);
-    item->out->error_code = fault_code_of_partition(item->list.fault);
+    bool is_old = item->all->request->context.api_version < VERSION_WITH_NOT_AVAILABLE;
+    item->out->error_code = is_old && item->list.fault == PARTITION_FAULT_NOT_AVAILABLE
+                                ? ERROR_CODE_LEADER_NOT_AVAILABLE
+                                : fault_code_of_partition(item->list.fault);
     if (item->list.fault == PARTITION_FAULT_NONE) {
         item->out->offset = item->list.offset;
         item->out->timestamp = item->list.timestamp_found_ms;

@@ -52,6 +52,16 @@ static bool seek_by_name(struct partition *self, struct partition_list_offset *l
     }
 }
 
+/* KIP-207: until the high watermark has reached the start of this leader's term it may lie below
+ * what consumers have seen, and an offset told from it could send them back. */
+static bool is_mark_known(const struct partition *self, const struct partition_list_offset *list)
+{
+    return list->isolation == PARTITION_READ_REPLICA ||
+           self->replicas.high_watermark >= self->replicas.epoch_start ||
+           list->timestamp_ms == PARTITION_SEEK_EARLIEST ||
+           list->timestamp_ms == PARTITION_SEEK_EARLIEST_LOCAL;
+}
+
 void partition_list_offset(struct partition *self, struct partition_list_offset *list)
 {
     check(self->magic == PARTITION_MAGIC);
@@ -61,6 +71,9 @@ void partition_list_offset(struct partition *self, struct partition_list_offset 
     list->timestamp_found_ms = -1;
     list->leader_epoch_found = -1;
     enum partition_fault fault = partition_state_fault(self, list->current_leader_epoch);
+    if (fault == PARTITION_FAULT_NONE && !is_mark_known(self, list)) {
+        fault = PARTITION_FAULT_NOT_AVAILABLE;
+    }
     if (fault != PARTITION_FAULT_NONE || seek_by_name(self, list)) {
         list_finish(list, fault);
         return;
