@@ -14,6 +14,7 @@
 
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
+#define LEAVE_TIMEOUT_MS 5000
 #define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
 struct broker {
@@ -481,14 +482,20 @@ static void listener_on_closed(void *context)
     broker_member_stop(&self->member, member_on_stopped);
 }
 
+static void member_on_left(void *context)
+{
+    struct broker *self = context;
+    self->node.is_stopping = true;
+    listener_close(self->listener, listener_on_closed, self);
+}
+
 static void stop_at_home(struct broker *self)
 {
     self->is_stopping = true;
-    self->node.is_stopping = true;
     if (!self->has_member) {
         start_member(self); /* So that there is one way to stop only. */
     }
-    listener_close(self->listener, listener_on_closed, self);
+    broker_member_leave(&self->member, self->is_ready ? LEAVE_TIMEOUT_MS : 0, member_on_left);
 }
 
 void broker_close(struct broker *self)

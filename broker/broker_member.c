@@ -29,11 +29,27 @@ static bool stops_here(struct broker_member *self)
     return true;
 }
 
+/* True when the leaving is over, one way or the other. */
+static bool has_left(struct broker_member *self, bool is_let_go)
+{
+    if (!self->is_leaving) {
+        return false;
+    }
+    if (!is_let_go && loop_now_ns(self->options.loop) < self->leave_deadline_ns) {
+        return false;
+    }
+    self->is_leaving = false;
+    trace_line(self->options.loop->trace, TRACE_INFO, "member", "left", "broker=%d in_order=%d",
+               self->options.broker_id, is_let_go);
+    self->on_left(self->options.context);
+    return true;
+}
+
 static void register_on_done(struct uplink_call *asked, enum status status)
 {
     struct broker_member *self = container_of(asked, struct broker_member, asked);
     check(self->magic == BROKER_MEMBER_MAGIC);
-    if (stops_here(self)) {
+    if (stops_here(self) || has_left(self, false)) {
         return;
     }
     if (status != STATUS_OK) {
@@ -59,6 +75,10 @@ static void heartbeat_on_done(struct uplink_call *asked, enum status status)
     struct broker_member *self = container_of(asked, struct broker_member, asked);
     check(self->magic == BROKER_MEMBER_MAGIC);
     if (stops_here(self)) {
+        return;
+    }
+    bool is_let_go = status == STATUS_OK && self->heartbeat.should_shut_down;
+    if (has_left(self, is_let_go)) {
         return;
     }
     if (status != STATUS_OK) {
@@ -104,7 +124,8 @@ static void prepare_heartbeat(struct broker_member *self)
     self->heartbeat = (struct broker_decisions_heartbeat){
         .broker_id = self->options.broker_id,
         .broker_epoch = self->epoch,
-        .applied_index = self->options.applied_index(self->options.context)};
+        .applied_index = self->options.applied_index(self->options.context),
+        .wants_shut_down = self->is_leaving};
     self->asked.request.kind = CONTROLLER_HEARTBEAT;
     self->asked.request.command.heartbeat = &self->heartbeat;
     self->asked.on_done = heartbeat_on_done;
@@ -135,6 +156,19 @@ void broker_member_start(struct broker_member *self)
 {
     check(self->magic == BROKER_MEMBER_MAGIC);
     ask(self);
+}
+
+void broker_member_leave(struct broker_member *self, int64_t timeout_ms,
+                         void (*on_left)(void *context))
+{
+    check(self->magic == BROKER_MEMBER_MAGIC);
+    self->is_leaving = true;
+    self->on_left = on_left;
+    self->leave_deadline_ns = loop_now_ns(self->options.loop) + timeout_ms * CLOCK_NS_PER_MS;
+    if (!self->is_asking) {
+        timer_stop(&self->timer);
+        ask(self);
+    }
 }
 
 void broker_member_stop(struct broker_member *self, void (*on_stopped)(void *context))

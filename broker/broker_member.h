@@ -31,6 +31,9 @@ struct broker_member {
     int64_t epoch; /* -1: not registered. */
     bool is_asking;
     bool is_stopping;
+    bool is_leaving;
+    int64_t leave_deadline_ns;
+    void (*on_left)(void *context);
     struct timer timer;
     struct broker_decisions_endpoint endpoint;
     struct broker_decisions_register registration;
@@ -42,6 +45,10 @@ struct broker_member {
 void broker_member_init(struct broker_member *self, const struct broker_member_options *options);
 /* Registers until it is done. */
 void broker_member_start(struct broker_member *self);
+/* Hands over what this broker leads: asks until the controller lets it go, or `timeout_ms` is over.
+ * Then on_left, with the options' context. The broker serves meanwhile. */
+void broker_member_leave(struct broker_member *self, int64_t timeout_ms,
+                         void (*on_left)(void *context));
 /* No call of it is under way when `on_stopped` (with the options' context) runs. */
 void broker_member_stop(struct broker_member *self, void (*on_stopped)(void *context));
 /* Does the image show this incarnation as live? */
