@@ -201,7 +201,8 @@ void log_model_flush(struct log_model *self, int64_t flushed_end)
 void log_model_flush_sequence(struct log_model *self, uint64_t sequence)
 {
     for (size_t i = self->durable_count; i < self->change_count; i++) {
-        if (self->changes[i].sequence > sequence) {
+        /* A deletion that meets a full journal is put later than it was asked for. */
+        if (self->changes[i].sequence > sequence || self->changes[i].kind == LOG_MODEL_DELETE) {
             return;
         }
         durable_up_to(self, i + 1);

@@ -51,8 +51,10 @@ struct play {
     size_t budget_bytes;
     uint32_t loop_count; /* 0: another one with each start. */
     bool has_booted;
-    bool is_resting; /* No new things are done. */
-    bool must_close; /* The stores close at the next step. */
+    bool is_resting;                    /* No new things are done. */
+    bool must_close;                    /* The stores close at the next step. */
+    bool is_closing;                    /* They do. */
+    bool has_taken[LOG_USER_PARTS_MAX]; /* The last append. */
     uint64_t start_count;
     uint64_t close_count;
 };
@@ -126,6 +128,7 @@ static bool shard_is_clear(const struct shard *shard)
 static void shard_close(struct shard *shard)
 {
     shard->is_closing = true;
+    shard->play->is_closing = true;
     for (uint32_t i = 0; i < shard->play->user.part_count; i++) {
         struct log_part *part = &shard->play->parts[i];
         if (part->shard == shard->index) {
@@ -179,6 +182,7 @@ static void boot(struct sim_node *node, struct loop *loops, uint32_t loop_count)
     struct play *play = node->options.context;
     play->start_count += 1;
     play->user.failed_shards = 0;
+    play->is_closing = false;
     play->user.failure_count_at_start = node->disk->failure_count;
     node->disk->has_been_full = false;
     play->must_close = false;
@@ -246,20 +250,35 @@ static bool is_down(void *context)
     return !play->node->is_up;
 }
 
+/* Once more for each log that has not taken its last append yet. */
 static void append_everywhere(void *context)
 {
     struct play *play = context;
     for (uint32_t i = 0; i < play->user.part_count; i++) {
         struct log_part *part = &play->parts[i];
         const struct life *life = play->node->state;
+        if (play->has_taken[i] || part->waits_for_room) {
+            continue;
+        }
         if (part->log == NULL) {
             log_user_open(part, life->shards[part->shard].store, part->loop, false);
         }
-        if (part->log != NULL) {
-            part->waits_for_room = false;
-            status_ignore(log_user_append(part), "the flag tells that it waits");
+        play->has_taken[i] = part->log != NULL && log_user_append(part) == STATUS_OK;
+    }
+}
+
+static bool have_all_taken(void *context)
+{
+    struct play *play = context;
+    if (play->node->is_up && play->has_booted) {
+        sim_node_run(play->node, append_everywhere, play);
+    }
+    for (uint32_t i = 0; i < play->user.part_count; i++) {
+        if (!play->has_taken[i]) {
+            return false;
         }
     }
+    return true;
 }
 
 static bool has_room_everywhere(void *context)
@@ -296,12 +315,14 @@ static void finish(struct play *play)
 {
     play->must_close = false;
     sim_world_run_for(play->world, CALM_NS);
-    start(play); /* It may just have stopped by itself. */
+    if (play->is_closing) { /* It was stopping by itself. */
+        expect(play, is_down, "the stores close");
+    }
+    start(play);
     play->is_resting = true;
     play->must_close = false;
     expect(play, has_room_everywhere, "room after BUSY");
-    sim_node_run(play->node, append_everywhere, play);
-    expect(play, has_room_everywhere, "room after BUSY");
+    expect(play, have_all_taken, "each log takes an append");
     expect(play, is_all_flushed, "all that was appended is flushed");
     if (play->world->has_failed) {
         return;
