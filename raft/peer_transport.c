@@ -140,8 +140,7 @@ static void link_on_closed(struct socket *socket)
         end_when_closed(peer->peers); /* The timer is done already. */
         return;
     }
-    timer_stop(&peer->retry);
-    dial_later(peer);
+    dial_later(peer); /* Moves the timer when it still guards this attempt. */
 }
 
 static const struct socket_events link_events = {

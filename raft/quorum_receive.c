@@ -308,9 +308,24 @@ static bool cut_and_restart(struct quorum_core *self, uint64_t index)
     return !self->is_dead;
 }
 
+/* Somebody leads our own term beside us, or sends what only a leader sends. libraft would write a
+ * follower's state over the leader's. */
+static bool is_second_leader(struct quorum_core *self, const struct quorum_message *message)
+{
+    if (self->raft.state != RAFT_LEADER || term_of(message) != self->raft.current_term ||
+        (message->raft.type != RAFT_IO_APPEND_ENTRIES &&
+         message->raft.type != RAFT_IO_INSTALL_SNAPSHOT)) {
+        return false;
+    }
+    trace_line(self->options.loop->trace, TRACE_ERROR, "quorum", "second-leader",
+               "node=%d term=%llu", quorum_meta_node_id(message->head.from),
+               self->raft.current_term);
+    return true;
+}
+
 static void deliver(struct quorum_core *self, struct quorum_message *message)
 {
-    if (is_second_vote(self, message) || park(self, message) ||
+    if (is_second_leader(self, message) || is_second_vote(self, message) || park(self, message) ||
         (conflicts_above(self, message) &&
          !cut_and_restart(self, message->raft.install_snapshot.last_index))) {
         quorum_message_free(message);

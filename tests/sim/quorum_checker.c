@@ -303,9 +303,14 @@ void quorum_checker_meet(struct quorum_checker *self, uint32_t place, struct quo
     }
 }
 
+/* What a voter flushed, acknowledged and died behind within one event is durable, too. */
 void quorum_checker_forget(struct quorum_checker *self, uint32_t place)
 {
-    self->nodes[place].core = NULL;
+    struct quorum_checker_node *node = &self->nodes[place];
+    if (node->core != NULL && !node->core->is_dead) {
+        look_at_disk(node);
+    }
+    node->core = NULL;
 }
 
 /* --- Commands --------------------------------------------------------------------------------- */

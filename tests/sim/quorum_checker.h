@@ -74,6 +74,7 @@ void quorum_checker_free(struct quorum_checker *self);
 void quorum_checker_look(struct quorum_checker *self);
 /* The voter has loaded and runs; `core` until quorum_checker_forget(). Inside the node. */
 void quorum_checker_meet(struct quorum_checker *self, uint32_t place, struct quorum_core *core);
+/* It dies; its memory and disk are still what they were. */
 void quorum_checker_forget(struct quorum_checker *self, uint32_t place);
 /* Inside the node: it applied, or restored the state behind, that command. */
 void quorum_checker_apply(struct quorum_checker *self, uint64_t index, uint64_t value,

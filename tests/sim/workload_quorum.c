@@ -35,6 +35,7 @@ struct play {
     struct sim_fault fault;
     enum kind kind;
     uint32_t voter_count;
+    bool is_born[QUORUM_VOTERS_MAX];
     bool is_calm;
     uint64_t goal; /* Acknowledgements to be reached in the calm. */
     double loss;
@@ -472,6 +473,7 @@ static void look(void *context)
             server != NULL && server->quorum != NULL ? quorum_core_of(server->quorum) : NULL;
         if (core != NULL && !server->is_met && core->log.file_count > 0 && !core->is_dead) {
             server->is_met = true;
+            play->is_born[i] = true;
             quorum_checker_meet(play->checker, i, core);
         }
     }
@@ -507,8 +509,12 @@ static void calm_down(struct play *play)
     play->is_calm = true;
     play->loss = play->doubling = play->delay = 0;
     sim_fault_stop(&play->fault);
-    if (play->kind == KIND_CHANGES) {
-        return; /* Who votes is not known: all stay. */
+    bool are_all_born = true;
+    for (uint32_t i = 0; i < play->voter_count; i++) {
+        are_all_born = are_all_born && play->is_born[i];
+    }
+    if (play->kind == KIND_CHANGES || !are_all_born) {
+        return; /* Who votes is not known, or the birth needs everybody: all stay. */
     }
     uint64_t leave = prng_below(workload_prng(play), (play->voter_count + 1) / 2);
     for (uint64_t i = 0; i < leave; i++) {
