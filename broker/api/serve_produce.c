@@ -173,9 +173,8 @@ static bool check_batch(struct produce *self, const struct image_topic *topic,
         fail_batch(self, out, &verdict);
         return false;
     }
-    if (verdict.is_walked && !rules.is_append_time &&
-        verdict.max_timestamp_ms != batch_max_timestamp(&verdict.batch)) {
-        /* The time index believes the header, so the header must be true. */
+    if (!rules.is_append_time) {
+        /* The time index believes the header, and readers the flag: both must be true. */
         batch_stamp_create_time(request_bytes_at(self->request, in->records.single.base),
                                 verdict.max_timestamp_ms);
     }
