@@ -38,6 +38,7 @@ struct fetch {
     bool is_watching;
     bool is_cancelling;
     bool has_error;
+    bool is_cut; /* A partition has more than its bounds allow: waiting would bring nothing. */
     bool is_replica;
     int64_t byte_count;
     int64_t byte_count_max;
@@ -154,6 +155,7 @@ static void add_records(struct fetch_item *item)
         item->out->records.single = log_read->slices[0];
     }
     item->fetch->byte_count += (int64_t)log_read->byte_count;
+    item->fetch->is_cut |= log_read->next_offset < log_read->offset_limit;
     if (item->fetch->in.wants_ingested_times) {
         item->out->ingested_times_ms = log_read->ingested_ms;
         item->out->ingested_times_ms_count = (int32_t)log_read->batch_count;
@@ -255,7 +257,7 @@ static void start_read(struct fetch_item *item)
 
 static bool has_enough(const struct fetch *self)
 {
-    return self->has_error || self->byte_count >= self->in.min_bytes ||
+    return self->has_error || self->is_cut || self->byte_count >= self->in.min_bytes ||
            loop_now_ns(self->request->shard->loop) >= self->deadline_ns;
 }
 
@@ -295,6 +297,7 @@ static void end_watch(struct fetch *self)
     self->is_watching = false;
     self->next_item = 0;
     self->byte_count = 0;
+    self->is_cut = false;
     read_round(self);
 }
 
@@ -370,7 +373,8 @@ static void watch_round(struct fetch *self)
     self->is_cancelling = false;
     self->pending_count = 1;
     timer_start_at(&self->deadline, self->deadline_ns);
-    for (uint32_t i = 0; i < self->item_count; i++) {
+    /* A watch may end at once, and then all are called off: none may begin behind that. */
+    for (uint32_t i = 0; i < self->item_count && !self->is_cancelling; i++) {
         struct fetch_item *item = &self->items[i];
         if (!item->is_live) {
             continue;
