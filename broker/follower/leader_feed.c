@@ -268,6 +268,7 @@ static enum status take_partition(struct feed_entry *entry,
     }
     TRY(take_records(entry, in));
     partition_note_high_watermark(entry->partition, in->high_watermark);
+    partition_note_log_start(entry->partition, in->log_start_offset);
     return STATUS_OK;
 }
 

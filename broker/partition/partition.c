@@ -95,13 +95,32 @@ static enum status open_parts(struct partition *self, const struct partition_opt
     return partition_state_rebuild(self);
 }
 
+void partition_state_begin(struct partition *self)
+{
+    self->pending_count += 1;
+}
+
 static void free_parts(struct partition *self)
 {
+    if (self->pending_count > 0) {
+        self->is_gone = true; /* The log ends what it began; the last one frees. */
+        return;
+    }
     producer_state_free(self->producers);
     txn_span_free(self->txns);
     free(self->topic_name);
     self->magic = 0;
     free(self);
+}
+
+void partition_state_end(struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    check(self->pending_count > 0);
+    self->pending_count -= 1;
+    if (self->is_gone) {
+        free_parts(self);
+    }
 }
 
 enum status partition_open(const struct partition_options *options, struct partition **out_self)
@@ -267,6 +286,16 @@ void partition_retry(struct partition *self)
 void partition_marks_of(const struct partition *self, struct partition_marks *out_marks)
 {
     check(self->magic == PARTITION_MAGIC);
+    if (self->is_gone) {
+        *out_marks = (struct partition_marks){.log_start = -1,
+                                              .log_end = -1,
+                                              .flushed_end = -1,
+                                              .high_watermark = -1,
+                                              .last_stable_offset = -1,
+                                              .leader = -1,
+                                              .leader_epoch = -1};
+        return;
+    }
     *out_marks = (struct partition_marks){
         .log_start = log_start(self->log),
         .log_end = log_end(self->log),

@@ -116,6 +116,8 @@ MUST_USE enum status partition_truncate(struct partition *self, int64_t offset);
 MUST_USE enum status partition_restart_at(struct partition *self, int64_t offset);
 /* As follower: what the leader says is safe. */
 void partition_note_high_watermark(struct partition *self, int64_t high_watermark);
+/* As follower: the leader no longer serves what lies below (DeleteRecords, retention). */
+void partition_note_log_start(struct partition *self, int64_t log_start);
 /* Where a follower shall cut when the leader says that `leader_epoch` ended at `end_offset`. */
 int64_t partition_divergence(const struct partition *self, int32_t leader_epoch,
                              int64_t end_offset);

@@ -65,7 +65,14 @@ static void complete(struct partition_read *read, enum status status)
 
 static void read_on_done(struct log_read *log_read, enum status status)
 {
-    complete(container_of(log_read, struct partition_read, log_read), status);
+    struct partition_read *read = container_of(log_read, struct partition_read, log_read);
+    struct partition *self = read->partition;
+    if (self->is_gone) {
+        finish(read, PARTITION_FAULT_NOT_LEADER);
+    } else {
+        complete(read, status);
+    }
+    partition_state_end(self);
 }
 
 /* A follower tells its ends with each fetch; that is what moves the high watermark. */
@@ -94,6 +101,11 @@ static bool has_diverged(struct partition *self, struct partition_read *read)
     int32_t epoch;
     int64_t end_offset;
     log_end_of_leader_epoch(self->log, read->last_fetched_epoch, &epoch, &end_offset);
+    if (epoch < 0) {
+        /* Newer than all that this log knows: what is in common ends where this log does. */
+        epoch = log_latest_leader_epoch(self->log);
+        end_offset = epoch < 0 ? log_start(self->log) : log_end(self->log);
+    }
     if (epoch >= read->last_fetched_epoch && end_offset >= read->offset) {
         return false;
     }
@@ -142,7 +154,9 @@ void partition_read(struct partition *self, struct partition_read *read)
                                        .on_done = read_on_done,
                                        .next_offset = read->offset};
     enum status status = log_read(self->log, &read->log_read);
-    if (status != STATUS_PENDING) {
+    if (status == STATUS_PENDING) {
+        partition_state_begin(self);
+    } else {
         complete(read, status);
     }
 }

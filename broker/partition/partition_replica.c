@@ -106,6 +106,28 @@ void partition_note_high_watermark(struct partition *self, int64_t high_watermar
     }
 }
 
+static void start_change_on_done(struct log_change *change, enum status status)
+{
+    struct partition *self = container_of(change, struct partition, start_change);
+    (void)status; /* A failed disk is told by the store; the leader says its start again. */
+    self->is_start_moving = false;
+    partition_state_end(self);
+}
+
+void partition_note_log_start(struct partition *self, int64_t start)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role != PARTITION_ROLE_FOLLOWER || self->is_start_moving ||
+        start <= log_start(self->log) || start > self->high_watermark) {
+        return;
+    }
+    self->start_change = (struct log_change){.on_done = start_change_on_done};
+    if (log_move_start(self->log, start, &self->start_change) == STATUS_OK) {
+        self->is_start_moving = true;
+        partition_state_begin(self);
+    }
+}
+
 int64_t partition_divergence(const struct partition *self, int32_t leader_epoch, int64_t end_offset)
 {
     int32_t own_epoch;

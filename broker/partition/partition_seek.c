@@ -28,7 +28,14 @@ static void list_complete(struct partition_list_offset *list, enum status status
 
 static void list_on_found(struct log_time_search *search, enum status status)
 {
-    list_complete(container_of(search, struct partition_list_offset, search), status);
+    struct partition_list_offset *list = container_of(search, struct partition_list_offset, search);
+    struct partition *self = list->partition;
+    if (self->is_gone) {
+        list_finish(list, PARTITION_FAULT_NOT_LEADER);
+    } else {
+        list_complete(list, status);
+    }
+    partition_state_end(self);
 }
 
 /* True when `timestamp_ms` is one of the wire's names for an offset. */
@@ -84,7 +91,9 @@ void partition_list_offset(struct partition *self, struct partition_list_offset 
         .on_done = list_on_found,
     };
     enum status status = log_search_time(self->log, &list->search);
-    if (status != STATUS_PENDING) {
+    if (status == STATUS_PENDING) {
+        partition_state_begin(self);
+    } else {
         list_complete(list, status);
     }
 }
@@ -92,15 +101,19 @@ void partition_list_offset(struct partition *self, struct partition_list_offset 
 static void move_finish(struct partition_move_start *move, enum partition_fault fault)
 {
     move->fault = fault;
-    move->log_start = log_start(move->partition->log);
     partition_marks_of(move->partition, &move->marks);
+    move->log_start = move->marks.log_start;
     move->on_done(move);
 }
 
 static void move_on_done(struct log_change *change, enum status status)
 {
-    move_finish(container_of(change, struct partition_move_start, change),
-                status == STATUS_OK ? PARTITION_FAULT_NONE : PARTITION_FAULT_STORAGE);
+    struct partition_move_start *move = container_of(change, struct partition_move_start, change);
+    struct partition *self = move->partition;
+    move_finish(move, self->is_gone         ? PARTITION_FAULT_NOT_LEADER
+                      : status == STATUS_OK ? PARTITION_FAULT_NONE
+                                            : PARTITION_FAULT_STORAGE);
+    partition_state_end(self);
 }
 
 void partition_move_start(struct partition *self, struct partition_move_start *move)
@@ -124,7 +137,9 @@ void partition_move_start(struct partition *self, struct partition_move_start *m
     }
     move->change = (struct log_change){.on_done = move_on_done};
     enum status status = log_move_start(self->log, offset, &move->change);
-    if (status != STATUS_OK) {
+    if (status == STATUS_OK) {
+        partition_state_begin(self);
+    } else {
         move_finish(move, status == STATUS_BUSY ? PARTITION_FAULT_BUSY : PARTITION_FAULT_STORAGE);
     }
 }

@@ -51,7 +51,18 @@ struct partition {
 
     struct partition_observer *observer; /* Borrowed; NULL: nobody. */
     void *follower;                      /* The observer's. */
+
+    /* Reads, searches and moves of the start that the log will end later, perhaps when the
+     * partition is gone for everybody else: the memory stays until the last one has. */
+    uint32_t pending_count;
+    bool is_gone;
+    bool is_start_moving; /* As follower: `start_change` is under way. */
+    struct log_change start_change;
 };
+
+void partition_state_begin(struct partition *self);
+/* The last thing that something pending does: `self` may be freed. */
+void partition_state_end(struct partition *self);
 
 /* Tries the appends that met a full journal again (partition_append.c). */
 void partition_append_retry(struct partition *self);
