@@ -36,6 +36,7 @@ struct broker {
     struct mail quorum_mail;
     enum status quorum_status;
     struct wire_uuid directory_id;
+    struct wire_uuid incarnation_id; /* Of this process; constant. */
 
     struct listener *listener; /* Owned. */
     struct broker_member member;
@@ -93,7 +94,8 @@ static void controller_on_image(void *context, struct image *image)
 static struct partition_config config_of(void *context, const struct image *image,
                                          const struct image_topic *topic)
 {
-    const struct broker *self = context;
+    const struct broker_shard *shard = context;
+    const struct broker *self = shard->context;
     struct config_key_view view = self->node.config_view;
     view.image = image;
     struct topic_config_settings settings;
@@ -112,6 +114,15 @@ static struct partition_config config_of(void *context, const struct image *imag
         .producer_expiry_ms = PRODUCER_EXPIRY_MS};
 }
 
+/* Any shard's loop. */
+static bool may_lead(void *context, const struct image *image)
+{
+    const struct broker_shard *shard = context;
+    const struct broker *self = shard->context;
+    const struct image_broker *own = image_broker_by_id(image, self->node.broker_id);
+    return own != NULL && wire_uuid_equals(&own->incarnation_id, &self->incarnation_id);
+}
+
 /* ---- start ---- */
 
 static void shard_on_failed(void *context, enum status why)
@@ -128,6 +139,7 @@ static void start_member(struct broker *self)
         .uplink = self->uplink,
         .broker_id = self->node.broker_id,
         .directory_id = self->directory_id,
+        .incarnation_id = self->incarnation_id,
         .listener_name = LISTENER_NAME,
         .advertised = self->node.advertised,
         .rack = self->options.config->rack[0] == '\0' ? NULL : self->options.config->rack,
@@ -159,6 +171,7 @@ static void quorum_opened_deliver(struct mail *mail)
     }
     self->node.controller = self->controller;
     self->node.uplink = self->uplink;
+    self->node.is_open = true;
     for (uint32_t i = 0; i < self->options.shard_count; i++) {
         broker_shard_start(&self->shards[i]);
     }
@@ -341,6 +354,7 @@ static void init_shard(struct broker *self, uint32_t index)
                                        .free_bytes_min = (uint64_t)config->free_bytes_min,
                                        .budget = &self->budget,
                                        .config_of = config_of,
+                                       .may_lead = may_lead,
                                        .on_failed = shard_on_failed,
                                        .context = shard};
 }
@@ -377,6 +391,7 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     self->node.quorum_loop = options->quorum_loop;
     self->node.is_auto_create = config->is_auto_create;
     self->node.config_view.broker_id = self->node.broker_id;
+    prng_fill(&self->home->prng, self->incarnation_id.bytes, sizeof self->incarnation_id.bytes);
     enum status status = prepare_directories(self);
     if (status != STATUS_OK) {
         trace_line(self->home->trace, TRACE_ERROR, "broker", "not_recovered",

@@ -107,7 +107,7 @@ static void prepare_registration(struct broker_member *self)
                                            .security = wire_text_of("PLAINTEXT")};
     self->registration =
         (struct broker_decisions_register){.broker_id = self->options.broker_id,
-                                           .incarnation_id = self->incarnation_id,
+                                           .incarnation_id = self->options.incarnation_id,
                                            .directory_id = self->options.directory_id,
                                            .previous_epoch = -1,
                                            .rack = wire_text_of(self->options.rack),
@@ -148,7 +148,6 @@ static void ask(struct broker_member *self)
 void broker_member_init(struct broker_member *self, const struct broker_member_options *options)
 {
     *self = (struct broker_member){.magic = BROKER_MEMBER_MAGIC, .options = *options, .epoch = -1};
-    prng_fill(&options->loop->prng, self->incarnation_id.bytes, sizeof self->incarnation_id.bytes);
     timer_init(&self->timer, &options->loop->timers, ask_on_timer);
 }
 
@@ -185,5 +184,5 @@ bool broker_member_is_live(const struct broker_member *self, const struct image 
 {
     const struct image_broker *broker = image_broker_by_id(image, self->options.broker_id);
     return broker != NULL && !broker->is_fenced &&
-           wire_uuid_equals(&broker->incarnation_id, &self->incarnation_id);
+           wire_uuid_equals(&broker->incarnation_id, &self->options.incarnation_id);
 }

@@ -14,6 +14,7 @@ struct broker_member_options {
     struct uplink *uplink;
     int32_t broker_id;
     struct wire_uuid directory_id;
+    struct wire_uuid incarnation_id; /* Of this process. */
     const char *listener_name;
     struct address advertised; /* Copied. */
     const char *rack;          /* NULL: none. Borrowed for life. */
@@ -27,7 +28,6 @@ struct broker_member_options {
 struct broker_member {
     uint32_t magic;
     struct broker_member_options options;
-    struct wire_uuid incarnation_id;
     int64_t epoch; /* -1: not registered. */
     bool is_asking;
     bool is_stopping;

@@ -249,6 +249,11 @@ static enum status open_entry(struct partition_map *self, const struct image_top
     return STATUS_OK;
 }
 
+static bool may_lead(const struct partition_map *self, const struct image *image)
+{
+    return self->options.may_lead == NULL || self->options.may_lead(self->options.context, image);
+}
+
 /* Opens what shall be here, assigns it; what shall not is deleted by delete_absent(). */
 static enum status apply_topic(struct partition_map *self, const struct image *image,
                                const struct image_topic *topic)
@@ -267,6 +272,9 @@ static enum status apply_topic(struct partition_map *self, const struct image *i
             TRY(open_entry(self, topic, index, &config, &entry));
         } else {
             partition_configure(entry->partition, &config);
+        }
+        if (decided->leader == self->options.broker_id && !may_lead(self, image)) {
+            continue; /* Registering this life changes the leader and its epoch. */
         }
         struct partition_assignment assignment = {.leader = decided->leader,
                                                   .leader_epoch = decided->leader_epoch,

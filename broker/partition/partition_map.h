@@ -27,6 +27,9 @@ struct partition_map_options {
     /* The configuration of a topic as the log and the replica need it. */
     struct partition_config (*config_of)(void *context, const struct image *image,
                                          const struct image_topic *topic);
+    /* Does this image know the present life of this broker? One that does not may name it as a
+     * leader because of an earlier life, whose unflushed end others may have. NULL: always. */
+    bool (*may_lead)(void *context, const struct image *image);
     /* Storage failed: the node must stop. */
     void (*on_failed)(void *context, enum status why);
     void *context;
