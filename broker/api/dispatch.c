@@ -60,18 +60,18 @@ static bool is_between_nodes(int16_t api_key)
            api_key == API_KEY_BROKER_HEARTBEAT || api_key == API_KEY_ALLOCATE_PRODUCER_IDS;
 }
 
-uint32_t dispatch_ranges(const struct dispatch_range **out_ranges)
+_Static_assert(ROW_COUNT <= DISPATCH_RANGES_MAX, "callers have room for every row");
+
+uint32_t dispatch_ranges(struct dispatch_range out_ranges[DISPATCH_RANGES_MAX])
 {
-    static struct dispatch_range ranges[ROW_COUNT];
     uint32_t count = 0;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         check(i == 0 || rows[i].range.api_key > rows[i - 1].range.api_key);
         if (!is_between_nodes(rows[i].range.api_key)) {
-            ranges[count] = rows[i].range;
+            out_ranges[count] = rows[i].range;
             count += 1;
         }
     }
-    *out_ranges = ranges;
     return count;
 }
 
@@ -118,6 +118,13 @@ static bool is_peer_frame(const struct frame *frame)
 void dispatch_on_frame(struct connection *connection, struct frame *frame, struct ticket *ticket)
 {
     struct api_shard *shard = connection_context(connection);
+    if (!shard->node->is_open) {
+        /* The listener opens before the quorum does, which must know the listener's port. */
+        connection_close(connection, "the broker is starting");
+        connection_forget(ticket);
+        frame_unref(frame);
+        return;
+    }
     if (is_peer_frame(frame)) {
         peer_frames_take(shard, frame, ticket);
         return;

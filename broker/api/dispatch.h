@@ -43,6 +43,8 @@ struct api_node {
     struct uplink *uplink;         /* The way to the active one. */
     struct loop *quorum_loop;
     struct quorum_peers *peers; /* NULL with one voter. */
+    /* The quorum's part is there: controller, uplink and peers may be used. */
+    _Atomic bool is_open;
     _Atomic bool is_stopping;
     uint32_t shard_count;
     struct api_shard shards[API_SHARDS_MAX];
@@ -61,5 +63,6 @@ struct dispatch_range {
     int16_t version_min;
     int16_t version_max;
 };
-/* What is served, ascending by key. */
-uint32_t dispatch_ranges(const struct dispatch_range **out_ranges);
+#define DISPATCH_RANGES_MAX 64U
+/* What clients are served, ascending by key; returns how many. */
+uint32_t dispatch_ranges(struct dispatch_range out_ranges[DISPATCH_RANGES_MAX]);

@@ -6,11 +6,27 @@
 #include "proto/kafka/error_code.h"
 
 #define API_VERSIONS_VERSION_MAX 4
+#define API_VERSIONS_VERSION_NAMED 3 /* Clients say who they are. */
+
+/* Of letters and digits, with dots and dashes inside; operators read it in logs and metrics. */
+static bool is_software_word(struct wire_text word)
+{
+    for (int32_t i = 0; i < word.byte_count; i++) {
+        char byte = word.bytes[i];
+        bool is_edge = i == 0 || i + 1 == word.byte_count;
+        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= '0' && byte <= '9');
+        if (!is_plain && (is_edge || (byte != '.' && byte != '-'))) {
+            return false;
+        }
+    }
+    return word.byte_count > 0;
+}
 
 static void fill(struct request *request, struct kafka_api_versions_response *out)
 {
-    const struct dispatch_range *ranges;
-    uint32_t count = dispatch_ranges(&ranges);
+    struct dispatch_range ranges[DISPATCH_RANGES_MAX];
+    uint32_t count = dispatch_ranges(ranges);
     out->api_keys = arena_take_array(&request->arena, count, sizeof *out->api_keys);
     if (out->api_keys == NULL) {
         wire_reader_fail(&request->body, STATUS_FULL);
@@ -40,8 +56,14 @@ void serve_api_versions(struct request *request)
                                                 &request->body, version, &request->arena, &in))) {
             return;
         }
+        bool is_named =
+            version < API_VERSIONS_VERSION_NAMED || (is_software_word(in.client_software_name) &&
+                                                     is_software_word(in.client_software_version));
+        out.error_code = is_named ? ERROR_CODE_NONE : ERROR_CODE_INVALID_REQUEST;
     }
-    fill(request, &out);
+    if (out.error_code != ERROR_CODE_INVALID_REQUEST) {
+        fill(request, &out);
+    }
     request_begin_answer(request);
     kafka_api_versions_response_encode(&out, version, &request->writer);
     request_send(request);
