@@ -1,9 +1,11 @@
 #include "broker/broker.h"
 
 #include "broker/api/broker_session.h"
+#include "broker/broker_identity.h"
 #include "broker/broker_member.h"
 #include "broker/broker_shard.h"
 #include "broker/metadata/topic_config.h"
+#include "broker/uplink/metadata_pull.h"
 #include "proto/frame/listener.h"
 #include "proto/sys/check.h"
 #include "raft/peer_transport.h"
@@ -14,7 +16,7 @@
 
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
-#define LEAVE_TIMEOUT_MS 5000
+#define LEAVE_TIMEOUT_MS 2000
 #define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
 struct broker {
@@ -33,6 +35,7 @@ struct broker {
     struct quorum *quorum;         /* Owned; used on the quorum's loop. */
     struct uplink *uplink;         /* Owned; lives on the quorum's loop. */
     struct quorum_peers *peers;    /* Owned; NULL with one voter. */
+    struct metadata_pull *pull;    /* Owned; instead of quorum and controller without a vote. */
     struct mail quorum_mail;
     enum status quorum_status;
     struct wire_uuid directory_id;
@@ -41,6 +44,7 @@ struct broker {
     struct listener *listener; /* Owned. */
     struct broker_member member;
     bool has_member;
+    bool is_voter;
     bool is_ready;
     bool is_stopping;
     bool is_stop_wanted; /* broker_close() came before the start was through. */
@@ -143,7 +147,7 @@ static void start_member(struct broker *self)
         .listener_name = LISTENER_NAME,
         .advertised = self->node.advertised,
         .rack = self->options.config->rack[0] == '\0' ? NULL : self->options.config->rack,
-        .is_voter = true,
+        .is_voter = self->is_voter,
         .heartbeat_interval_ms = self->options.config->heartbeat_interval_ms,
         .applied_index = applied_index,
         .context = self};
@@ -239,32 +243,61 @@ static enum status open_controller(struct broker *self)
     return controller_new(&controller, &self->controller);
 }
 
-static enum status open_quorum(struct broker *self)
+static enum status open_voter(struct broker *self, struct quorum_options *quorum)
 {
     TRY(open_controller(self));
+    quorum->fsm = controller_fsm(self->controller);
+    TRY(open_peers(self, quorum));
+    TRY(quorum_open(quorum, &self->quorum));
+    controller_attach(self->controller, self->quorum);
+    struct quorum_status status = quorum_status_of(self->quorum);
+    memcpy(self->directory_id.bytes, status.directory_id, sizeof self->directory_id.bytes);
+    return STATUS_OK;
+}
+
+static enum status open_observer(struct broker *self, const struct quorum_options *quorum)
+{
+    TRY(broker_identity_load(self->options.quorum_loop, self->options.config->log_dir,
+                             self->node.broker_id, &self->directory_id));
+    struct metadata_pull_options options = {.loop = self->options.quorum_loop,
+                                            .voters = quorum->voters,
+                                            .voter_count = quorum->voter_count,
+                                            .on_image = controller_on_image,
+                                            .on_fatal = quorum_on_fatal,
+                                            .context = self};
+    return metadata_pull_new(&options, &self->pull);
+}
+
+static bool is_voter(const struct broker *self, const struct quorum_options *quorum)
+{
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        if (quorum->voters[i].node_id == self->node.broker_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status open_quorum(struct broker *self)
+{
     struct quorum_options quorum = {.loop = self->options.quorum_loop,
                                     .directory = self->quorum_directory,
                                     .node_id = self->node.broker_id,
-                                    .fsm = controller_fsm(self->controller),
                                     .election_ms = (uint32_t)self->options.config->election_ms,
                                     .on_leadership = quorum_on_leadership,
                                     .on_peer = quorum_on_peer,
                                     .on_fatal = quorum_on_fatal,
                                     .context = self};
     fill_voters(self, &quorum);
-    TRY(open_peers(self, &quorum));
-    TRY(quorum_open(&quorum, &self->quorum));
-    controller_attach(self->controller, self->quorum);
+    self->is_voter = is_voter(self, &quorum);
+    TRY(self->is_voter ? open_voter(self, &quorum) : open_observer(self, &quorum));
     struct uplink_options uplink = {.loop = self->options.quorum_loop,
                                     .controller = self->controller,
                                     .quorum = self->quorum,
                                     .broker_id = self->node.broker_id,
                                     .voters = quorum.voters,
                                     .voter_count = quorum.voter_count};
-    TRY(uplink_new(&uplink, &self->uplink));
-    struct quorum_status status = quorum_status_of(self->quorum);
-    memcpy(self->directory_id.bytes, status.directory_id, sizeof self->directory_id.bytes);
-    return STATUS_OK;
+    return uplink_new(&uplink, &self->uplink);
 }
 
 static void quorum_open_deliver(struct mail *mail)
@@ -443,7 +476,9 @@ static void quorum_closed_deliver(struct mail *mail)
 static void peers_on_closed(void *context)
 {
     struct broker *self = context;
-    controller_free(self->controller);
+    if (self->controller != NULL) {
+        controller_free(self->controller);
+    }
     self->quorum_mail.deliver = quorum_closed_deliver;
     mailbox_post(&self->home->mailbox, &self->quorum_mail);
 }
@@ -461,7 +496,11 @@ static void quorum_on_closed(void *context)
 static void uplink_on_closed(void *context)
 {
     struct broker *self = context;
-    quorum_close(self->quorum, quorum_on_closed, self);
+    if (self->quorum != NULL) {
+        quorum_close(self->quorum, quorum_on_closed, self);
+    } else {
+        metadata_pull_close(self->pull, peers_on_closed, self);
+    }
 }
 
 static void quorum_close_deliver(struct mail *mail)

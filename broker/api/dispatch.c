@@ -16,7 +16,9 @@
 #include "broker/api/serve_init_producer_id.h"
 #include "broker/api/serve_list_offsets.h"
 #include "broker/api/serve_metadata.h"
+#include "broker/api/serve_metadata_pull.h"
 #include "broker/api/serve_produce.h"
+#include "broker/uplink/metadata_pull.h"
 #include "broker/uplink/uplink_wire.h"
 #include "proto/kafka/api_key.h"
 #include "proto/sys/check.h"
@@ -50,6 +52,7 @@ static const struct row rows[] = {
     {{API_KEY_BROKER_REGISTRATION, 0, 4}, serve_controller_registration},
     {{API_KEY_BROKER_HEARTBEAT, 0, 1}, serve_controller_heartbeat},
     {{API_KEY_ALLOCATE_PRODUCER_IDS, 0, 0}, serve_controller_producer_ids},
+    {{METADATA_PULL_KEY, 0, 0}, serve_metadata_pull},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
@@ -57,7 +60,8 @@ static const struct row rows[] = {
 static bool is_between_nodes(int16_t api_key)
 {
     return api_key == API_KEY_ALTER_PARTITION || api_key == API_KEY_BROKER_REGISTRATION ||
-           api_key == API_KEY_BROKER_HEARTBEAT || api_key == API_KEY_ALLOCATE_PRODUCER_IDS;
+           api_key == API_KEY_BROKER_HEARTBEAT || api_key == API_KEY_ALLOCATE_PRODUCER_IDS ||
+           api_key == METADATA_PULL_KEY;
 }
 
 _Static_assert(ROW_COUNT <= DISPATCH_RANGES_MAX, "callers have room for every row");

@@ -37,6 +37,10 @@ static void post(struct controller_question *self, enum controller_request_kind 
                  void (*on_done)(struct controller_request *asked, enum status status))
 {
     struct api_shard *shard = self->request->shard;
+    if (shard->node->controller == NULL) {
+        on_done(&self->asked, STATUS_NOT_LEADER); /* This node does not vote. */
+        return;
+    }
     self->asked.kind = kind;
     self->asked.deadline_ns = self->request->received_ns + ASK_TIMEOUT_MS * CLOCK_NS_PER_MS;
     self->asked.on_done = on_done;

@@ -20,6 +20,7 @@ struct uplink {
     uint32_t magic;
     struct uplink_options options;
     struct uplink_voter voters[QUORUM_VOTERS_MAX];
+    uint32_t guess; /* Without a quorum of our own: the voter that is taken for the leader. */
     bool is_closing;
     void (*on_closed)(void *context);
     void *on_closed_context;
@@ -52,10 +53,27 @@ static void link_on_closed(struct link *link, void *context, enum status why)
     }
 }
 
+static bool is_active_here(const struct uplink *self)
+{
+    return self->options.controller != NULL && controller_is_active(self->options.controller);
+}
+
+static int32_t leader_of(const struct uplink *self)
+{
+    return self->options.quorum != NULL ? quorum_status_of(self->options.quorum).leader_id
+                                        : self->voters[self->guess].voter.node_id;
+}
+
+/* It was not the leader, or cannot be reached. */
+static void guess_another(struct uplink *self)
+{
+    self->guess = (self->guess + 1) % self->options.voter_count;
+}
+
 /* The link to the leader of the quorum; NULL: none is known, it is here, or it cannot be opened. */
 static struct link *leader_link(struct uplink *self)
 {
-    int32_t leader_id = quorum_status_of(self->options.quorum).leader_id;
+    int32_t leader_id = leader_of(self);
     for (uint32_t i = 0; i < self->options.voter_count; i++) {
         struct uplink_voter *voter = &self->voters[i];
         if (voter->voter.node_id != leader_id || leader_id == self->options.broker_id) {
@@ -102,6 +120,7 @@ static void end_call(struct uplink_call *call, enum status status)
 static void retry_call(struct uplink_call *call)
 {
     struct uplink *self = call->uplink;
+    guess_another(self);
     if (self->is_closing || left_ms(self, call->request.deadline_ns) <= RETRY_MS) {
         end_call(call, STATUS_NOT_LEADER);
         return;
@@ -168,7 +187,7 @@ static void run_call(struct uplink_call *call)
     struct uplink *self = call->uplink;
     check(self->magic == UPLINK_MAGIC);
     struct uplink_wire_version version;
-    if (controller_is_active(self->options.controller)) {
+    if (is_active_here(self)) {
         call->request.on_done = local_on_done;
         controller_submit(self->options.controller, &call->request);
         return;
@@ -227,6 +246,7 @@ static void end_forward(struct uplink_forward *forward, enum status status)
 static void retry_forward(struct uplink_forward *forward)
 {
     struct uplink *self = forward->uplink;
+    guess_another(self);
     if (self->is_closing || left_ms(self, forward->deadline_ns) <= RETRY_MS) {
         end_forward(forward, STATUS_NOT_LEADER);
         return;
@@ -257,7 +277,7 @@ static void forward_on_answered(struct link_call *remote, enum status status)
 static void run_forward(struct uplink_forward *forward)
 {
     struct uplink *self = forward->uplink;
-    struct link *link = controller_is_active(self->options.controller) ? NULL : leader_link(self);
+    struct link *link = is_active_here(self) ? NULL : leader_link(self);
     if (link == NULL) {
         retry_forward(forward);
         return;
@@ -309,7 +329,9 @@ void uplink_forward_done(struct uplink_forward *forward)
 
 enum status uplink_new(const struct uplink_options *options, struct uplink **out_self)
 {
+    check(options->voter_count > 0);
     check(options->voter_count <= QUORUM_VOTERS_MAX);
+    check((options->controller == NULL) == (options->quorum == NULL));
     struct uplink *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return STATUS_NO_MEMORY;

@@ -16,8 +16,8 @@
 struct uplink;
 
 struct uplink_options {
-    struct loop *loop; /* The quorum's. */
-    struct controller *controller;
+    struct loop *loop;             /* The quorum's. */
+    struct controller *controller; /* NULL together with `quorum` on a node that does not vote. */
     struct quorum *quorum;
     int32_t broker_id;
     const struct quorum_voter *voters; /* Copied. */

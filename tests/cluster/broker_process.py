@@ -107,16 +107,16 @@ class Broker:
 
 
 class Cluster:
-    """Brokers that vote together (all of them up to three), each in a directory of its own."""
+    """Brokers in directories of their own; the first `voters` of them (all, if not said) vote."""
 
-    def __init__(self, count=3, **settings):
+    def __init__(self, count=3, voters=None, **settings):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
         self.brokers = {number: Broker(self.directory / f'broker-{number}', node_id=number,
                                        **settings) for number in range(1, count + 1)}
-        voters = ','.join(f'{number}@{broker.bootstrap}'
-                          for number, broker in self.brokers.items())
+        named = ','.join(f'{number}@{broker.bootstrap}'
+                         for number, broker in self.brokers.items() if number <= (voters or count))
         for broker in self.brokers.values():
-            broker.settings['controller.quorum.voters'] = voters
+            broker.settings['controller.quorum.voters'] = named
 
     @property
     def bootstrap(self):
