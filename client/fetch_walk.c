@@ -81,6 +81,9 @@ enum status fetch_walk_batch(struct fetch_walk *self, struct decompressor *decom
         TRY(batch_iterator_next(&self->batches, &batch));
         struct batch_verdict verdict;
         enum status status = batch_check_stored(&batch, &verdict);
+        if (status != STATUS_OK && !batch_has_right_checksum(&batch)) {
+            status = STATUS_CORRUPT; /* Damaged, not malformed by its writer. */
+        }
         bool is_shown = status == STATUS_OK && is_visible(self, &batch);
         if (is_shown) {
             status = record_iterator_init(&self->records, &batch, decompressor, output);

@@ -6,7 +6,12 @@
 #include "proto/kafka/error_code.h"
 
 #define API_VERSIONS_VERSION_MAX 4
-#define API_VERSIONS_VERSION_NAMED 3 /* Clients say who they are. */
+#define API_VERSIONS_VERSION_NAMED 3 /* Clients say who they are; brokers name features. */
+
+/* Tells our own clients that this is a Millrace, which knows Millrace's tagged fields; others pass
+ * over features that they do not know. */
+#define FEATURE_NAME "millrace.version"
+#define FEATURE_LEVEL 1
 
 /* Of letters and digits, with dots and dashes inside; operators read it in logs and metrics. */
 static bool is_software_word(struct wire_text word)
@@ -21,6 +26,20 @@ static bool is_software_word(struct wire_text word)
         }
     }
     return word.byte_count > 0;
+}
+
+static void fill_features(struct request *request, struct kafka_api_versions_response *out)
+{
+    out->supported_features = arena_take_array(&request->arena, 1, sizeof *out->supported_features);
+    if (out->supported_features == NULL) {
+        wire_reader_fail(&request->body, STATUS_FULL);
+        return;
+    }
+    kafka_api_versions_response_supported_feature_key_defaults(out->supported_features);
+    out->supported_features->name = wire_text_of(FEATURE_NAME);
+    out->supported_features->min_version = FEATURE_LEVEL;
+    out->supported_features->max_version = FEATURE_LEVEL;
+    out->supported_features_count = 1;
 }
 
 static void fill(struct request *request, struct kafka_api_versions_response *out)
@@ -63,6 +82,9 @@ void serve_api_versions(struct request *request)
     }
     if (out.error_code != ERROR_CODE_INVALID_REQUEST) {
         fill(request, &out);
+        if (version >= API_VERSIONS_VERSION_NAMED) {
+            fill_features(request, &out);
+        }
     }
     request_begin_answer(request);
     kafka_api_versions_response_encode(&out, version, &request->writer);
