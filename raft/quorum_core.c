@@ -309,6 +309,18 @@ static enum status start(struct quorum_core *self)
     return status != STATUS_OK ? status : self->is_dead ? self->death : STATUS_OK;
 }
 
+static enum status open_parts(struct quorum_core *self, const char **out_part)
+{
+    const struct quorum_core_options *options = &self->options;
+    *out_part = "vote";
+    TRY(quorum_vote_load(&self->vote, options->loop->disk, options->directory,
+                         options->meta->directory_id));
+    *out_part = "snapshots";
+    TRY(quorum_snapshot_open(&self->snapshots, options->loop, options->directory));
+    *out_part = "log";
+    return start(self);
+}
+
 enum status quorum_core_open(struct quorum_core *self, const struct quorum_core_options *options)
 {
     const struct quorum_meta *meta = options->meta;
@@ -325,9 +337,14 @@ enum status quorum_core_open(struct quorum_core *self, const struct quorum_core_
     timer_init(&self->failover, &options->loop->timers, failover_on_fire);
     quorum_io_init(self);
     quorum_apply_init(self);
-    TRY(quorum_vote_load(&self->vote, options->loop->disk, options->directory, meta->directory_id));
-    TRY(quorum_snapshot_open(&self->snapshots, options->loop, options->directory));
-    TRY(start(self));
+    const char *part = NULL;
+    enum status status = open_parts(self, &part);
+    if (status != STATUS_OK) {
+        trace_line(options->loop->trace, TRACE_ERROR, "quorum", "not-opened",
+                   "part=%s why=\"%s\" directory=\"%s\"", part, status_text(status),
+                   options->directory);
+        return status;
+    }
     timer_start_after(&self->tick, (int64_t)prng_below(&options->loop->prng,
                                                        options->heartbeat_ms * CLOCK_NS_PER_MS));
     return STATUS_OK;

@@ -193,6 +193,21 @@ static enum status open_rewrite(struct quorum_log *self, const struct quorum_rep
     return disk_sync_directory(disk, self->options.directory);
 }
 
+/* Files that do not count any more. A process that reads them may be the first to know that: until
+ * their successor was flushed, they are all there is. */
+static enum status open_remove_leftovers(struct quorum_log *self,
+                                         const struct quorum_replay *replay)
+{
+    struct disk *disk = self->options.loop->disk;
+    for (uint32_t i = 0; i < replay->leftover_count; i++) {
+        char path[DISK_PATH_BYTES_MAX];
+        path_of(&self->options, replay->leftovers[i], path);
+        TRY(disk_remove(disk, path));
+    }
+    return replay->leftover_count == 0 ? STATUS_OK
+                                       : disk_sync_directory(disk, self->options.directory);
+}
+
 enum status quorum_log_open(struct quorum_log *self, const struct quorum_log_options *options,
                             const struct quorum_replay *replay)
 {
@@ -217,10 +232,10 @@ enum status quorum_log_open(struct quorum_log *self, const struct quorum_log_opt
     }
     memcpy(self->files, replay->files, replay->file_count * sizeof *self->files);
     self->file_count = replay->file_count;
+    TRY(open_rewrite(self, replay));
+    TRY(open_remove_leftovers(self, replay));
     if (replay->is_dropped) {
         TRY(quorum_log_reset(self, replay->options.snapshot_index, replay->options.snapshot_term));
-    } else {
-        TRY(open_rewrite(self, replay));
     }
     return disk_lane_open(options->loop->disk, options->loop, "quorum-log", &self->lane);
 }

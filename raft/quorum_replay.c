@@ -18,6 +18,15 @@ static void path_of(const struct quorum_replay *self, uint64_t sequence,
     check(length > 0 && (size_t)length < DISK_PATH_BYTES_MAX);
 }
 
+/* Says what is wrong, for whoever has to decide what becomes of this voter. */
+static enum status damaged(const struct quorum_replay *self, const char *what, uint64_t file)
+{
+    trace_line(self->options.loop->trace, TRACE_ERROR, "quorum", "log-damaged",
+               "what=\"%s\" file=log-%020" PRIu64 " sequence=%" PRIu64 " directory=\"%s\"", what,
+               file, self->chain.sequence, self->options.directory);
+    return STATUS_CORRUPT;
+}
+
 static void read_on_entry(void *context, const char *name, bool is_directory)
 {
     struct quorum_replay *self = context;
@@ -48,11 +57,11 @@ static enum status read_files(struct quorum_replay *self)
     return STATUS_OK;
 }
 
-static enum status remove_file(struct quorum_replay *self, uint32_t file)
+/* It does not count. It stays where it is until what does count is known to be on disk. */
+static void pass_over(struct quorum_replay *self, uint32_t file)
 {
-    char path[DISK_PATH_BYTES_MAX];
-    path_of(self, self->files[file].sequence, path);
-    TRY(disk_remove(self->options.loop->disk, path));
+    self->leftovers[self->leftover_count] = self->files[file].sequence;
+    self->leftover_count += 1;
     free(self->bytes[file]);
     self->file_count -= 1;
     for (uint32_t i = file; i < self->file_count; i++) {
@@ -61,7 +70,6 @@ static enum status remove_file(struct quorum_replay *self, uint32_t file)
         self->byte_counts[i] = self->byte_counts[i + 1];
     }
     self->bytes[self->file_count] = NULL;
-    return STATUS_OK;
 }
 
 /* --- Which files count ------------------------------------------------------------------------ */
@@ -76,7 +84,7 @@ static enum status read_head(const struct quorum_replay *self, uint32_t file,
         return STATUS_NOT_FOUND;
     }
     if (memcmp(head.payload, self->options.directory_id, QUORUM_BYTES_ID) != 0) {
-        return STATUS_CORRUPT; /* Of another directory: somebody mixed files. */
+        return damaged(self, "of another directory", self->files[file].sequence);
     }
     *out_head = head;
     return STATUS_OK;
@@ -114,19 +122,19 @@ static enum status choose_files(struct quorum_replay *self)
         if (status == STATUS_NOT_FOUND) {
             if (proves_flushed(self, self->file_count - 1, 0,
                                self->files[self->file_count - 1].sequence)) {
-                return STATUS_CORRUPT;
+                return damaged(self, "first record", self->files[self->file_count - 1].sequence);
             }
-            TRY(remove_file(self, self->file_count - 1));
+            pass_over(self, self->file_count - 1);
             status = self->file_count == 0 ? STATUS_NOT_FOUND
                                            : read_head(self, self->file_count - 1, &head);
         }
         if (status != STATUS_OK) {
             /* Every born voter has a log. */
-            return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+            return status == STATUS_NOT_FOUND ? damaged(self, "no first record", 0) : status;
         }
     }
     if (self->file_count == 0) {
-        return STATUS_CORRUPT;
+        return damaged(self, "no file", 0);
     }
 
     uint32_t generation = head.generation;
@@ -136,12 +144,12 @@ static enum status choose_files(struct quorum_replay *self)
             return status;
         }
         if (status == STATUS_OK && head.generation > generation) {
-            return STATUS_CORRUPT;
+            return damaged(self, "older generation behind", self->files[file].sequence);
         }
         if (status == STATUS_OK && head.generation < generation) {
             while (file > 0) {
                 file -= 1;
-                TRY(remove_file(self, file));
+                pass_over(self, file);
             }
             break;
         }
@@ -218,14 +226,16 @@ static enum status replay_head(struct quorum_replay *self, uint32_t file)
     struct quorum_record head;
     enum status status = read_head(self, file, &head);
     if (status != STATUS_OK) {
-        return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+        return status == STATUS_NOT_FOUND
+                   ? damaged(self, "first record", self->files[file].sequence)
+                   : status;
     }
     self->files[file].base_index = head.index;
     if (file > 0 && is_successor(&self->chain, &head)) {
         return take_record(self, &head);
     }
     if (head.index > self->options.snapshot_index) {
-        return STATUS_CORRUPT;
+        return damaged(self, "hole before", self->files[file].sequence);
     }
     self->start_index = head.index + 1;
     self->entry_count = 0;
@@ -258,10 +268,10 @@ static enum status check_against_snapshot(struct quorum_replay *self)
     uint64_t last_index = self->start_index + self->entry_count - 1;
     if (options->snapshot_generation == self->chain.generation &&
         options->snapshot_flushed_sequence > self->chain.sequence) {
-        return STATUS_CORRUPT;
+        return damaged(self, "ends before the snapshot's", 0);
     }
     if (self->start_index > options->snapshot_index + 1) {
-        return STATUS_CORRUPT;
+        return damaged(self, "starts behind the snapshot", 0);
     }
     if (options->snapshot_index == 0 || self->start_index == options->snapshot_index + 1) {
         return STATUS_OK;
@@ -286,7 +296,7 @@ enum status quorum_replay_read(struct quorum_replay *self,
         TRY(replay_file(self, file));
     }
     if (proves_flushed(self, self->file_count - 1, self->tail_position, self->chain.sequence + 1)) {
-        return STATUS_CORRUPT;
+        return damaged(self, "flushed record", self->files[self->file_count - 1].sequence);
     }
     return check_against_snapshot(self);
 }

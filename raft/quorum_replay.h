@@ -4,8 +4,9 @@
  * before it, also from file to file. The log ends at the first that is not. It is STATUS_CORRUPT,
  * not an end, when something proves that more had been flushed: a later record that says so, a
  * later file, or the snapshot. What is left of an earlier generation, or of a file that never got
- * its first record, is removed. A log that neither holds the snapshot's last entry nor starts right
- * behind it is one whose replacement by that snapshot was cut short: it is dropped.
+ * its first record, is passed over; who opens the log removes it, once the rest is safe. A log that
+ * neither holds the snapshot's last entry nor starts right behind it is one whose replacement by
+ * that snapshot was cut short: it is dropped.
  *
  * Owner: quorum_log. Loop: the quorum's, synchronously, at start. Limits: file and record sizes. */
 #pragma once
@@ -45,6 +46,8 @@ struct quorum_replay {
     uint8_t *bytes[QUORUM_REPLAY_FILES_MAX]; /* Owned; what the entries point into. */
     size_t byte_counts[QUORUM_REPLAY_FILES_MAX];
     uint32_t file_count;
+    uint64_t leftovers[QUORUM_REPLAY_FILES_MAX]; /* Names of files that do not count. */
+    uint32_t leftover_count;
     size_t tail_position; /* Where the last file ends as far as it counts. */
     bool is_dropped;      /* The snapshot has replaced the log; entries are gone. */
 };

@@ -173,6 +173,7 @@ static void server_on_leadership(void *context, bool is_ready, int64_t term)
 static void server_stop(struct server *self, enum status why)
 {
     if (why != STATUS_IO && why != STATUS_NO_SPACE) {
+        sim_disk_note_files(self->node->disk);
         sim_world_fail(self->play->world, "node-%u stops: %s", self->node->id, status_text(why));
         return;
     }

@@ -341,6 +341,38 @@ Test(quorum_log, reset_starts_a_new_generation_behind_the_snapshot)
     cr_expect_eq(replay.chain.generation, 2);
 }
 
+/* A process that is the first to see a new generation, in memory that is not on disk, must leave
+ * the old one alone until it has made the new one safe. */
+Test(quorum_log, older_generation_is_removed_by_opening_and_not_by_reading)
+{
+    uint8_t head[72];
+    fill();
+    quorum_log_close(&quorum_log);
+    struct quorum_chain chain = {.generation = 2, .sequence = 99};
+    quorum_record_write(head, &(struct quorum_record){.kind = QUORUM_RECORD_SEGMENT,
+                                                      .index = 100,
+                                                      .term = 7,
+                                                      .payload = directory_id,
+                                                      .payload_bytes = sizeof directory_id});
+    (void)quorum_record_seal(head, &chain, 99);
+    struct disk_file *file = NULL;
+    cr_assert_eq(disk_open(loop->disk, "log-00000000000000000100",
+                           DISK_OPEN_WRITE | DISK_OPEN_CREATE, &file),
+                 STATUS_OK);
+    cr_assert_eq(disk_file_write(loop->disk, file, 0, head, sizeof head), STATUS_OK);
+    disk_file_close(loop->disk, file);
+    replay_options.snapshot_index = 100;
+    replay_options.snapshot_term = 7;
+    uint8_t byte;
+
+    cr_assert_eq(read_log(), STATUS_OK);
+    cr_expect_eq(replay.start_index, 101);
+    cr_expect_eq(sim_disk_peek(node->disk, "log-00000000000000000001", 0, &byte, 1), 1);
+
+    open_log();
+    cr_expect_eq(sim_disk_peek(node->disk, "log-00000000000000000001", 0, &byte, 1), 0);
+}
+
 Test(quorum_log, log_that_does_not_reach_an_installed_snapshot_is_dropped)
 {
     fill();
