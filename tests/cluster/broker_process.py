@@ -58,6 +58,7 @@ class Broker:
         for key, value in self.settings.items():
             command += ['--set', f'{key}={value}']
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.close()
         self.trace = open(self.directory / 'trace.log', 'ab')
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.trace)
         self.wait_ready()
@@ -76,6 +77,12 @@ class Broker:
                 raise AssertionError(f'ended with {self.process.wait()} at its start\n{self.tail()}')
             text += chunk
         need(re.match(rb'ready port=\d+', text), f'unexpected first line {text!r}')
+
+    def close(self):
+        """Gives back what is open of an earlier life."""
+        if self.trace:
+            self.trace.close()
+            self.process.stdout.close()
 
     def kill(self):
         """As a crash: nothing is flushed, nothing is said."""
@@ -101,6 +108,7 @@ class Broker:
         if self.process and self.process.poll() is None:
             self.kill()
         if kind is None:
+            self.close()
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
             print(f'kept {self.directory}\n{self.tail()}', file=sys.stderr)

@@ -83,7 +83,7 @@ class Writer(threading.Thread):
         need(not self.errors, f'delivery failed: {self.errors[:3]}')
 
 
-def read_all(bootstrap):
+def read_all(bootstrap, number_of=lambda message: int(message.value())):
     consumer = Consumer({'bootstrap.servers': bootstrap, 'group.id': 'unused',
                          'enable.auto.commit': False, 'enable.partition.eof': True})
     consumer.assign([TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
@@ -95,7 +95,7 @@ def read_all(bootstrap):
             need(message.error().name() == '_PARTITION_EOF', str(message.error()))
             ended.add(message.partition())
         else:
-            records[message.partition()].append((message.offset(), int(message.value())))
+            records[message.partition()].append((message.offset(), number_of(message)))
     consumer.close()
     return records
 
