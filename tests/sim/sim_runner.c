@@ -14,7 +14,7 @@
 
 #define SLICE_SEEDS 25U
 #define FAILURES_TOLD_MAX 5U
-#define TWICE_LINE_BYTES 128U
+#define TWICE_LINE_BYTES 512 /* A cut line would look like a seed of its own. */
 
 /* What a child says about one seed; smaller than a pipe's atomic write. */
 struct report {
