@@ -56,14 +56,8 @@ int admin_wait_run(struct millrace_client *client, struct admin_wait *self, int6
     if (self->status == STATUS_OK) {
         return trouble_none(error);
     }
-    int code = trouble_status(error, self->status, what);
-    if (self->status == STATUS_UNREACHABLE) {
-        char why[SESSION_TEXT_BYTES_MAX + 64];
-        (void)snprintf(why, sizeof why, "nobody answers as a broker at %s", client->bootstrap_text);
-        trouble_explain(error, why,
-                        "check that the cluster runs and that the bootstrap address is right");
-    }
-    return code;
+    return self->status == STATUS_UNREACHABLE ? session_nobody(client, what, error)
+                                              : trouble_status(error, self->status, what);
 }
 
 struct millrace_bytes admin_wait_keep(struct arena *arena, struct wire_text text)

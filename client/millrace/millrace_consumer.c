@@ -210,7 +210,7 @@ int millrace_consumer_poll(struct millrace_consumer *self, int64_t timeout_ms,
 
 /* ---- moving ---- */
 
-enum consumer_verb { OPEN, ASSIGN, SEEK, PAUSE, POSITIONS, CLOSE };
+enum consumer_verb { OPEN, ASSIGN, SEEK, PAUSE, POSITIONS, LOOK, CLOSE };
 
 struct consumer_call {
     struct session_call call;
@@ -368,6 +368,9 @@ static void consumer_run(struct session_call *call)
     } else if (mine->verb == PAUSE) {
         mine->status = consumer_core_pause(&self->core, text_of(mine->assignments->topic),
                                            mine->assignments->partition, mine->is_paused);
+    } else if (mine->verb == LOOK) {
+        mine->status = self->core.cluster.has_refreshed ? self->core.cluster.refresh_status
+                                                        : STATUS_UNREACHABLE;
     } else {
         mine->status = list_positions(self, &mine->positions);
     }
@@ -379,6 +382,20 @@ static enum status run(struct millrace_consumer *self, struct consumer_call *min
     mine->call.run = consumer_run;
     mine->consumer = self;
     return session_run(self->handle.session, &mine->call) ? mine->status : STATUS_CLOSED;
+}
+
+/* Time is up: because nobody answers at all, or because a partition has no leader? */
+static int explain_unplaced(struct millrace_consumer *self, struct millrace_error *error)
+{
+    const char *what = "the partitions' offsets did not come in time";
+    struct consumer_call look = {.verb = LOOK};
+    if (run(self, &look) == STATUS_UNREACHABLE) {
+        return session_nobody(self->handle.session, what, error);
+    }
+    int code = trouble_timeout(error, what);
+    trouble_explain(error, "a partition has no leader, or its leader does not answer",
+                    "look with millrace cluster status and millrace topic describe");
+    return code;
 }
 
 static int await_placed(struct millrace_consumer *self, int64_t until_ns,
@@ -403,13 +420,7 @@ static int await_placed(struct millrace_consumer *self, int64_t until_ns,
     if (has_fault) {
         return explain_fault(&fault, error);
     }
-    if (!is_placed) {
-        int code = trouble_timeout(error, "the partitions' offsets did not come in time");
-        trouble_explain(error, "no broker answers, or a partition has no leader",
-                        "look with millrace cluster status and millrace topic describe");
-        return code;
-    }
-    return trouble_none(error);
+    return is_placed ? trouble_none(error) : explain_unplaced(self, error);
 }
 
 static bool is_topic(struct millrace_bytes topic)

@@ -417,6 +417,36 @@ int millrace_producer_send(struct millrace_producer *self, const struct millrace
     return send_packed(self, &record, &head, timeout_ms, error);
 }
 
+struct core_call {
+    struct session_call call;
+    struct millrace_producer *producer;
+    const struct producer_core_options *options;
+    bool is_unreachable;
+};
+
+static void look_run(struct session_call *call)
+{
+    struct core_call *mine = container_of(call, struct core_call, call);
+    const struct cluster *cluster = &mine->producer->core.cluster;
+    mine->is_unreachable = !cluster->has_refreshed || cluster->refresh_status == STATUS_UNREACHABLE;
+    session_end(call);
+}
+
+/* Time is up: because nobody answers at all, or because of this record? */
+static int explain_unreported(struct millrace_producer *self, struct millrace_error *error)
+{
+    const char *what = "no report of the record came in time";
+    struct core_call look = {.call = {.run = look_run}, .producer = self};
+    if (session_run(self->handle.session, &look.call) && look.is_unreachable) {
+        int code = session_nobody(self->handle.session, what, error);
+        return code;
+    }
+    int code = trouble_timeout(error, what);
+    trouble_explain(error, "the brokers have not answered yet; the record may still get there",
+                    "give it more time, or look whether the partition has a leader");
+    return code;
+}
+
 static int await_report(struct millrace_producer *self, struct report_wait *wait, int64_t until_ns,
                         struct millrace_delivery *out_delivery, struct millrace_error *error)
 {
@@ -430,10 +460,7 @@ static int await_report(struct millrace_producer *self, struct report_wait *wait
     bool is_done = wait->is_done;
     host_gate_leave(&self->gate);
     if (!is_done) {
-        int code = trouble_timeout(error, "no report of the record came in time");
-        trouble_explain(error, "the brokers have not answered yet; the record may still get there",
-                        "give it more time, or look whether the partition has a leader");
-        return code;
+        return explain_unreported(self, error);
     }
     free(wait);
     if (out_delivery != NULL) {
@@ -512,12 +539,6 @@ int millrace_producer_flush(struct millrace_producer *self, int64_t timeout_ms,
     return is_closing ? trouble_closed(error)
                       : flush_until(self, session_until_ns(timeout_ms), error);
 }
-
-struct core_call {
-    struct session_call call;
-    struct millrace_producer *producer;
-    const struct producer_core_options *options;
-};
 
 /* While the core closes, its context is the call that waits for the end. */
 static void core_on_delivery_at_close(void *context, const struct producer_delivery *delivery)

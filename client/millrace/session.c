@@ -21,6 +21,17 @@ int64_t session_until_ns(int64_t timeout_ms)
                : now_ns + timeout_ms * CLOCK_NS_PER_MS;
 }
 
+int session_nobody(const struct millrace_client *self, const char *what,
+                   struct millrace_error *error)
+{
+    char why[SESSION_TEXT_BYTES_MAX + 64];
+    int code = trouble_status(error, STATUS_UNREACHABLE, what);
+    (void)snprintf(why, sizeof why, "nobody answers as a broker at %s", self->bootstrap_text);
+    trouble_explain(error, why,
+                    "check that the cluster runs and that the bootstrap address is right");
+    return code;
+}
+
 /* ---- calls ---- */
 
 static void call_deliver(struct mail *mail)

@@ -58,5 +58,9 @@ bool session_attach(struct millrace_client *self, struct session_handle *handle)
 bool session_detach(struct session_handle *handle);
 void session_unref(struct millrace_client *self);
 
+/* Says that no broker answers at the bootstrap addresses; returns MILLRACE_UNREACHABLE. */
+int session_nobody(const struct millrace_client *self, const char *what,
+                   struct millrace_error *error);
+
 /* When a wait of `timeout_ms` that begins now is over. */
 int64_t session_until_ns(int64_t timeout_ms);

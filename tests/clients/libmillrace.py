@@ -1,11 +1,12 @@
-"""Our own library against real brokers: the examples, every codec over a kill -9, the admin calls."""
+"""Our own library against real brokers: the examples, every codec over a kill -9 of the
+only broker, a kill -9 of each of three, the admin calls."""
 import os
 import pathlib
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'cluster'))
-from broker_process import Broker, need  # noqa: E402
+from broker_process import Broker, Cluster, need  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
 EXAMPLES = BUILD / 'client/examples'
@@ -31,21 +32,21 @@ def examples(broker):
     need(said == 'hello 0\nhello 1\nhello 2\n', said)
 
 
-def one_codec(broker, codec, name):
+def round_trip(bootstrap, victim, codec, name):
     """Half of the records before a kill -9, half behind it: each is there once and in order."""
     topic = f'round-{name}'
-    producer = subprocess.Popen([PROGRAM, 'produce', broker.bootstrap, topic, str(COUNT),
-                                 str(codec)], stdout=subprocess.PIPE, text=True)
+    producer = subprocess.Popen([PROGRAM, 'produce', bootstrap, topic, str(COUNT), str(codec)],
+                                stdout=subprocess.PIPE, text=True)
     try:
         need(producer.stdout.readline() == 'half\n', 'the producer ended early')
-        broker.kill()
-        broker.start()
+        victim.kill()
+        victim.start()
         said, _ = producer.communicate(timeout=SECONDS)
     finally:
         if producer.poll() is None:
             producer.kill()
     need(producer.returncode == 0, f'{name}: {said}')
-    said = run(PROGRAM, 'consume', broker.bootstrap, topic, COUNT)
+    said = run(PROGRAM, 'consume', bootstrap, topic, COUNT)
     need(said.strip() == f'found {COUNT} wrong 0 ingested {COUNT}', f'{name}: {said}')
 
 
@@ -55,7 +56,10 @@ def main():
         print(run(PROGRAM, 'admin', broker.bootstrap, 'managed').strip())
     with Broker(num_partitions=4) as broker:
         for codec, name in CODECS.items():
-            one_codec(broker, codec, name)
+            round_trip(broker.bootstrap, broker, codec, name)
+    with Cluster(num_partitions=4) as cluster:
+        for number, victim in cluster.brokers.items():
+            round_trip(cluster.bootstrap, victim, 4, f'victim-{number}')
 
 
 if __name__ == '__main__':
