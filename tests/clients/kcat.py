@@ -48,7 +48,8 @@ def main():
         broker.stop()
         for codec, number in CODECS.items():
             found = stored_codecs(broker, f'codec-{codec}')
-            need(found == {number}, f'{codec} is stored as {found}')
+            # librdkafka leaves a batch as it is when compressing does not make it smaller.
+            need(number in found and found <= {0, number}, f'{codec} is stored as {found}')
     print('kcat: 5 codecs, 1000 records each, stored as sent')
 
 
