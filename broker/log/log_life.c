@@ -158,6 +158,13 @@ static enum status put_away(struct log *log)
     }
     char path[DISK_PATH_BYTES_MAX];
     struct log_store *store = log->store;
+    struct wire_uuid owner;
+    bool exists = false;
+    if (log_directory_owner(store->disk, log->state.directory, &owner, &exists) == STATUS_OK &&
+        !wire_uuid_equals(&owner, &log->state.topic_id)) {
+        log->is_put_away = true; /* The name is another life's already. */
+        return STATUS_OK;
+    }
     TRY(log_directory_put_away(store->disk, store->directory, log->state.directory,
                                &log->state.topic_id, path));
     log->is_put_away = true;

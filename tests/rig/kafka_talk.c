@@ -43,6 +43,7 @@ int16_t kafka_talk_create(struct wire_client *client, const char *topic, int32_t
     struct kafka_create_topics_response answer;
     must(wire_client_call(client, API_KEY_CREATE_TOPICS, 7, &request, &answer));
     check(answer.topics_count == 1);
+    broker_world_run_ms(client->owner, 200); /* Until all shards have the image. */
     return answer.topics[0].error_code;
 }
 

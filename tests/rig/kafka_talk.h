@@ -17,7 +17,8 @@ struct kafka_talk_config {
     const char *value;
 };
 
-/* Answers with the topic's error code. `configs` ends with a NULL key, or is NULL. */
+/* Answers with the topic's error code, when all brokers that are up have heard of it. `configs`
+ * ends with a NULL key, or is NULL. */
 int16_t kafka_talk_create(struct wire_client *client, const char *topic, int32_t partition_count,
                           int16_t replication_factor, const struct kafka_talk_config *configs);
 int16_t kafka_talk_delete(struct wire_client *client, const char *topic);

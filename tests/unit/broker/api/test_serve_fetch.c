@@ -64,7 +64,9 @@ Test(serve_fetch, a_wait_ends_with_the_first_record_of_any_partition)
         for (int32_t partition = 0; partition < PARTITIONS; partition++) {
             ask_all(0, 1, 30000);
             cr_expect(wire_client_is_quiet_for(&client, 300));
-            cr_expect_eq(kafka_talk_put(&other, "t", partition, "news"), 0);
+            int64_t offset = kafka_talk_put(&other, "t", partition, "news");
+            cr_assert_eq(offset, 0, "%ld seed %lu partition %d", (long)offset, (unsigned long)seed,
+                         partition);
 
             int64_t before_ns = world.world->now_ns;
             struct kafka_fetch_response answer = take();

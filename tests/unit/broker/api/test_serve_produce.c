@@ -412,3 +412,15 @@ Test(serve_produce, a_stop_answers_what_waits_and_a_restart_keeps_everything)
         cr_expect_eq(kafka_talk_put(&client, "t", partition, "after"), 10);
     }
 }
+
+Test(serve_produce,
+     a_topic_made_anew_at_once_does_not_lose_its_directory_to_the_former_ones_removal)
+{
+    for (int32_t life = 0; life < 5; life++) {
+        for (int32_t partition = 0; partition < 4; partition++) {
+            cr_expect_eq(kafka_talk_put(&client, "t", partition, "value"), 0);
+        }
+        cr_assert_eq(kafka_talk_delete(&client, "t"), 0);
+        cr_assert_eq(kafka_talk_create(&client, "t", 4, 1, NULL), 0);
+    }
+}
