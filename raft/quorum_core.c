@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define QUORUM_CORE_MAGIC 0x0c04e5edU
+#define FEW_ENTRIES 64U
 
 /* --- Looking into libraft's log --------------------------------------------------------------- */
 
@@ -143,6 +144,22 @@ static bool settle_parked(struct quorum_core *self)
     return false;
 }
 
+/* libraft counts entries and keeps them all in memory; large ones make it hold back less. */
+static void settle_threshold(struct quorum_core *self)
+{
+    bool is_long = self->log.file_count > QUORUM_CORE_LOG_FILES;
+    uint32_t threshold = self->options.snapshot_entries;
+    uint32_t trailing = self->options.trailing_entries;
+    if (is_long && threshold > FEW_ENTRIES) {
+        threshold = FEW_ENTRIES;
+    }
+    if (is_long && trailing > FEW_ENTRIES) {
+        trailing = FEW_ENTRIES;
+    }
+    raft_set_snapshot_threshold(&self->raft, threshold);
+    raft_set_snapshot_trailing(&self->raft, trailing);
+}
+
 static void settle(struct quorum_core *self)
 {
     bool goes_on = true;
@@ -152,6 +169,7 @@ static void settle(struct quorum_core *self)
         bool has_barrier = settle_barrier(self);
         goes_on = settle_parked(self) || has_barrier;
     }
+    settle_threshold(self);
     quorum_send_fix_cuts(self);
     quorum_receive_settle(self);
 }

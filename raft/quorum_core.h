@@ -9,7 +9,8 @@
  * After a failed write the core is dead: it is told that all is well, nothing of what it does
  * leaves any more, and it is never entered again, since its own error paths are not to be trusted.
  *
- * Owner: the quorum. Loop: the quorum's. Limits: QUORUM_CORE_HELD_BYTES_MAX of messages held. */
+ * Owner: the quorum. Loop: the quorum's. Limits: QUORUM_CORE_HELD_BYTES_MAX of messages held; a log
+ * of more than QUORUM_CORE_LOG_FILES files is followed by a snapshot soon. */
 #pragma once
 
 #include "raft/fsm.h"
@@ -25,6 +26,7 @@
 
 #define QUORUM_CORE_HELD_BYTES_MAX ((size_t)128 << 20)
 #define QUORUM_CORE_INSTALL_MS 5000U
+#define QUORUM_CORE_LOG_FILES 16U
 
 struct quorum_core_options {
     struct loop *loop;

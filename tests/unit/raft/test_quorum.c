@@ -254,6 +254,28 @@ Test(quorum, snapshot_replaces_the_log_below_it)
     expect_kept();
 }
 
+Test(quorum, large_commands_bring_the_snapshot_forward)
+{
+    static uint64_t large[1024];
+    snapshot_entries = 1000000;
+    start();
+    for (uint64_t i = 0; i < 400; i++) {
+        struct ask ask = {0};
+        large[0] = 1000 + i;
+        ask.proposal = (struct quorum_proposal){
+            .bytes = large, .byte_count = sizeof large, .on_done = ask_on_done};
+        sim_node_enter(node);
+        quorum_propose(quorum, &ask.proposal);
+        sim_node_leave(node);
+        sim_world_run_for(world, 10 * SIM_MS);
+        cr_assert_eq(ask.status, STATUS_OK);
+    }
+
+    cr_expect_eq(machine.count, 400);
+    cr_expect(sim_disk_used_bytes(node->disk) < 250 * sizeof large, "%lu bytes",
+              sim_disk_used_bytes(node->disk));
+}
+
 Test(quorum, any_death_at_any_disk_operation_loses_nothing_acknowledged)
 {
     uint32_t deaths = 0;
