@@ -1,5 +1,6 @@
 """Goal: `millrace dev` keeps every promise of a local cluster, with real processes.
 Method: one folder after the other; every wait is for a line, an exit or an answer."""
+import json
 import os
 import pathlib
 import shutil
@@ -80,9 +81,35 @@ def second_run(directory, bootstrap):
     need(fail('dev', '--dir', directory, '--port', 9) == 'KEPT', 'another port was accepted')
 
 
+def door(dev):
+    """Who cannot show the secret of the folder gets nothing; nobody can block the door."""
+    control = json.loads((dev.directory / 'dev.control').read_text())
+    need((dev.directory / 'dev.control').stat().st_mode & 0o077 == 0, 'others can read the secret')
+
+    def call(text):
+        with socket.create_connection(('127.0.0.1', control['port']), timeout=10) as stream:
+            stream.sendall(text.encode())
+            return stream.recv(1024).decode()
+
+    wrong = '0' * len(control['secret'])
+    for text in (f'{wrong} kill broker-1\n', 'kill broker-1\n', '\n', 'x' * 600, 'a b c\n'):
+        need(call(text).startswith('error DENIED'), f'{text[:20]!r} was obeyed')
+    need(call(f'{control["secret"]} burn broker-1\n').startswith('error DENIED'), 'a new verb')
+    need(call(f'{control["secret"]} ping -\n') == 'ok\n', 'the right secret is refused')
+    silent = [socket.create_connection(('127.0.0.1', control['port'])) for _ in range(20)]
+    for stream in silent[:16]:
+        stream.settimeout(30)
+        need(stream.recv(1) == b'', 'a silent caller is kept')
+    need(call(f'{control["secret"]} ping -\n') == 'ok\n', 'silent callers hold the door')
+    for stream in silent:
+        stream.close()
+    need(is_alive(dev.pid('broker-1')), 'the broker is gone')
+
+
 def deaths(directory):
     with Dev(directory) as dev:
         bootstrap = dev.wait_ready()
+        door(dev)
         pid = dev.pid('broker-1')
         os.kill(pid, signal.SIGKILL)
         dev.wait_line('broker-1 died: signal 9')
