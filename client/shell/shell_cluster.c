@@ -15,10 +15,8 @@ static json_t *nodes_of(const struct millrace_cluster *cluster)
                        (const char *)node->host.data, (int)node->port);
         /* No call of the protocol tells a broker's epoch. */
         (void)json_array_append_new(
-            rows, json_pack("{s:i,s:s,s:s,s:s,s:n,s:b,s:o}", "node", (int)node->node, "role",
-                            "broker", "host", host, "state", node->is_fenced ? "fenced" : "up",
-                            "epoch", "voter", node->is_voter, "metadata_end",
-                            node->log_end < 0 ? json_null() : json_integer(node->log_end)));
+            rows, json_pack("{s:i,s:s,s:s,s:s,s:n}", "node", (int)node->node, "role", "broker",
+                            "host", host, "state", node->is_fenced ? "fenced" : "up", "epoch"));
     }
     return rows;
 }
