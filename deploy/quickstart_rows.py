@@ -1,13 +1,18 @@
 """The rows of the quickstart: how they are written, and an independent check of what came back.
 
-  quickstart_rows.py feed FLIGHTS FROM TO PARTITIONS    lines for `millrace produce --json`
+  quickstart_rows.py feed FLIGHTS PARTITIONS SECONDS    lines for `millrace produce --json`, within
+      so many seconds; half of them written, says `half` on descriptor 3
   quickstart_rows.py check FLIGHTS ROWS PARTITIONS      compares, prints, exits 1 on a difference
 
 Uses Python's own library only, and nothing of Millrace.
 """
 import collections
 import json
+import os
 import sys
+import time
+
+CHUNK_ROWS = 100
 
 
 def flights_of(path):
@@ -15,9 +20,17 @@ def flights_of(path):
         return file.read().splitlines()
 
 
-def feed(path, first, last, partitions):
+def feed(path, partitions, seconds):
     """Row i goes to partition i modulo the number of partitions."""
-    for index, value in enumerate(flights_of(path)[first - 1:last], first - 1):
+    flights = flights_of(path)
+    begin = time.monotonic()
+    for index, value in enumerate(flights):
+        if index == len(flights) // 2:
+            sys.stdout.flush()
+            with open(3, 'w', encoding='ascii') as half:
+                print('half', file=half)
+        if index % CHUNK_ROWS == 0:
+            time.sleep(max(0, begin + seconds * index / len(flights) - time.monotonic()))
         print(json.dumps({'partition': index % partitions, 'value': value}))
 
 
@@ -50,8 +63,7 @@ def show_latency(rows):
         print('   created -> ingested: the broker does not tell when it took them')
         return
     shown = '  '.join(f'p{share * 100:g} {percentile(waits, share)} ms' for share in (.5, .9, .99))
-    print(f'   created -> ingested: {shown}  max {waits[-1]} ms'
-          ' (half of the rows had to wait for the killed broker)')
+    print(f'   created -> ingested: {shown}  max {waits[-1]} ms')
 
 
 def differences(flights, rows, partitions):
@@ -88,8 +100,13 @@ def check(path, rows_path, partitions):
 
 
 def main(words):
-    if len(words) == 5 and words[0] == 'feed':
-        feed(words[1], int(words[2]), int(words[3]), int(words[4]))
+    if len(words) == 4 and words[0] == 'feed':
+        try:
+            feed(words[1], int(words[2]), float(words[3]))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1  # The producer tells why it has ended.
         return 0
     if len(words) == 4 and words[0] == 'check':
         return check(words[1], words[2], int(words[3]))

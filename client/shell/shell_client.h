@@ -7,7 +7,7 @@
 #include "client/client.h"
 #include "client/shell/shell_command.h"
 
-#define SHELL_CLIENT_MS_MAX 30000
+#define SHELL_CLIENT_MS_MAX 10000
 
 /* Says what is wrong itself. */
 enum shell_exit shell_client_open(const struct shell_call *call,

@@ -1,0 +1,138 @@
+"""Goal: the commands for topics and records keep what scripts rely on: shapes, order,
+exit statuses, and data that a second run finds.
+Method: one broker by `millrace dev`; every answer is JSON, as programs read it."""
+import base64
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from dev_process import MILLRACE, Dev, fail, need, run  # noqa: E402
+
+
+def same(found, wanted, what):
+    need(found == wanted, f'{what}: {found!r} instead of {wanted!r}')
+
+
+def topics():
+    same(run('topic', 'create', 'a', '--partitions', 3, '--config', 'retention.ms=86400000'),
+         [{'name': 'a', 'created': True}], 'create')
+    same(fail('topic', 'create', 'a'), 'TOPIC_ALREADY_EXISTS', 'create again')
+    same(run('topic', 'create', 'a', '--if-not-exists'), [{'name': 'a', 'created': False}],
+         'create if it does not exist')
+    run('topic', 'create', 'b')
+    rows = run('topic', 'list')[0]
+    same([row for row in rows if row['name'] in 'ab'],
+         [{'name': 'a', 'partitions': 3, 'replication_factor': 1, 'internal': False},
+          {'name': 'b', 'partitions': 1, 'replication_factor': 1, 'internal': False}], 'list')
+    topic = run('topic', 'describe', 'a')[0]
+    same(list(topic), ['name', 'id', 'partitions', 'config'], 'members of describe')
+    same(topic['partitions'],
+         [{'partition': i, 'leader': 1, 'epoch': topic['partitions'][i]['epoch'], 'isr': [1],
+           'replicas': [1], 'start': 0, 'end': 0} for i in range(3)], 'partitions of describe')
+    same(len(base64.urlsafe_b64decode(topic['id'] + '==')), 16, 'bytes of the id')
+    same(topic['config']['retention.ms'], '86400000', 'a setting of describe')
+    same(run('topic', 'delete', 'b'), [{'name': 'b', 'deleted': True}], 'delete')
+    same(fail('topic', 'describe', 'b'), 'UNKNOWN_TOPIC_OR_PARTITION', 'describe what is gone')
+    same(fail('topic', 'delete', 'b'), 'UNKNOWN_TOPIC_OR_PARTITION', 'delete what is gone')
+
+
+def read(topic, *words):
+    return run('consume', topic, '--from', 'earliest', '--until-end', *words)
+
+
+def records():
+    lines = ''.join(f'line {i}\n' for i in range(1000))
+    same(run('produce', 'a', '--partition', 1, '--key', 'k', stdin=lines),
+         [{'topic': 'a', 'records': 1000}], 'produce')
+    rows = read('a')
+    same([row['value'] for row in rows], lines.split('\n')[:-1], 'values, in order')
+    same([row['offset'] for row in rows], list(range(1000)), 'offsets')
+    same({(row['topic'], row['partition'], row['key']) for row in rows}, {('a', 1, 'k')}, 'rest')
+    same(list(rows[0]), ['topic', 'partition', 'offset', 'timestamp', 'ingested', 'key', 'value',
+                         'headers'], 'members')
+    need(all(0 <= row['ingested'] - row['timestamp'] < 60000 for row in rows), 'times of ingestion')
+    same(run('topic', 'describe', 'a')[0]['partitions'][1]['end'], 1000, 'end')
+
+    one = {'key': {'base64': '/wA='}, 'value': 'a\x00b', 'partition': 2, 'timestamp': 978307200000,
+           'headers': {'h': '1', 'none': None, 'twice': ['a', {'base64': '/w=='}]}}
+    run('produce', 'a', '--json', stdin=json.dumps(one) + '\n{"partition":2}\n')
+    found, empty = read('a', '--partition', 2)
+    same({name: found[name] for name in one}, one, 'a record with everything')
+    same((empty['key'], empty['value'], empty['headers']), (None, None, {}), 'a record of nothing')
+    same(len(read('a', '--max', 10)), 10, 'records of --max')
+    same([row['offset'] for row in run('consume', 'a', '--partition', 1, '--from', 998,
+                                       '--until-end')], [998, 999], 'from an offset')
+    same([row['offset'] for row in run('consume', 'a', '--partition', 2, '--until-end', '--from',
+                                       '2001-01-01T00:00:01Z')], [1], 'from a time')
+    same(run('consume', 'a', '--until-end'), [], 'from the end to the end')
+
+
+def failures():
+    same(run('produce', 'a', stdin=''), [{'topic': 'a', 'records': 0}], 'no line')
+    same(fail('consume', 'nope', '--until-end'), 'UNKNOWN_TOPIC_OR_PARTITION', 'no such topic')
+    same(fail('consume', 'a', '--from', 'yesterday', code=2), 'USAGE', 'no such place')
+    bad = subprocess.run([MILLRACE, 'produce', 'a', '--json', '-o', 'json'], text=True,
+                         input='{"value":"good"}\n{"valeu":"bad"}\n', capture_output=True)
+    same(bad.returncode, 1, 'exit of a bad line')
+    error = json.loads(bad.stdout)['error']
+    same((error['code'], error['what']), ('BAD_LINE', 'line 2 is no record'), 'a bad line')
+
+
+def quiet_pipe():
+    """A reader that has seen enough ends the command without a word."""
+    command = f'{MILLRACE} consume a --from earliest -o json | head -n 1'
+    done = subprocess.run(['bash', '-o', 'pipefail', '-c', command], capture_output=True, text=True,
+                          timeout=60, stdin=subprocess.DEVNULL)
+    same(len(done.stdout.splitlines()), 1, 'lines')
+    same(done.stderr, '', 'words on stderr')
+
+
+def follow():
+    """Without --until-end the command goes on, and shows each record as it comes."""
+    with subprocess.Popen([MILLRACE, 'consume', 'a', '--partition', '0', '--max', '2', '-o', 'json',
+                           '--from', '0'], stdout=subprocess.PIPE, text=True) as reader:
+        run('produce', 'a', '--partition', 0, stdin='first\n')
+        same(json.loads(reader.stdout.readline())['value'], 'first', 'the first one')
+        run('produce', 'a', '--partition', 0, stdin='second\n')
+        same(json.loads(reader.stdout.readline())['value'], 'second', 'the second one')
+        same(reader.wait(timeout=60), 0, 'exit')
+
+
+def cluster(bootstrap):
+    status = run('cluster', 'status')[0]
+    same(list(status), ['cluster_id', 'controller', 'controller_epoch', 'nodes'], 'members')
+    same(status['controller'], 1, 'controller')
+    same(status['nodes'], [{'node': 1, 'role': 'broker', 'host': bootstrap, 'state': 'up',
+                            'epoch': None}], 'nodes')
+
+
+def main():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
+    try:
+        with Dev(directory / 'one', '--brokers', 1, '--port', 0) as dev:
+            bootstrap = dev.wait_ready()
+            os.environ['MILLRACE_BOOTSTRAP'] = bootstrap
+            cluster(bootstrap)
+            topics()
+            records()
+            follow()
+            failures()
+            quiet_pipe()
+            before = read('a')
+            same(dev.terminate(), 0, 'exit of dev')
+        same(fail('topic', 'list'), 'UNREACHABLE', 'without a cluster')
+        with Dev(directory / 'one') as dev:
+            dev.wait_ready()
+            same(read('a'), before, 'the data of the first run')
+            same(dev.terminate(), 0, 'exit of dev')
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == '__main__':
+    main()
