@@ -9,9 +9,7 @@
 
 static const struct sim_workload *const rows[] = {
     workload_disk, workload_net, workload_quorum, workload_controller,
-#ifdef SIM_HAS_LOG
     workload_log,
-#endif
 };
 
 #define SEEDS_DEFAULT 500U

@@ -255,9 +255,9 @@ static void op_close(struct disk_file *file)
         sim_world_fail(self->node->world, "node-%u closes a file with %u requests under way",
                        self->node->id, file->request_count);
     }
-    bool is_last = file->inode->open_count == 1;
+    struct sim_inode *inode = file->inode;
     file_free(file);
-    if (is_last) {
+    if (sim_tree_is_garbage(&self->tree, inode)) {
         sim_tree_collect(&self->tree);
     }
     sim_heap_switch(user);
@@ -372,14 +372,11 @@ static enum status name_change(struct sim_disk *self, enum name_call call, const
                                const char *to)
 {
     struct sim_inode *inode = NULL;
-    enum status status = STATUS_OK;
     switch (call) {
     case NAME_RENAME:
         return sim_tree_rename(&self->tree, path, to);
     case NAME_REMOVE:
-        status = sim_tree_remove(&self->tree, path);
-        sim_tree_collect(&self->tree);
-        return status;
+        return sim_tree_remove(&self->tree, path);
     case NAME_MAKE_DIRECTORY:
         inode = sim_tree_find(&self->tree, path);
         if (inode != NULL) {

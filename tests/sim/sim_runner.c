@@ -3,6 +3,7 @@
 #include "proto/sys/check.h"
 #include "tests/sim/sim_heap.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -81,6 +82,9 @@ static struct report play(const struct sim_runner *self, uint64_t seed, bool tel
 static void child_run(const struct sim_runner *self, const struct job *job, uint64_t told_count)
 {
     signal(SIGABRT, on_abort);
+    /* Worlds come and go: giving their memory back to the kernel each time costs a tenth. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     for (uint64_t seed = job->seed_next; seed <= job->seed_last; seed++) {
         bool tells =
             !self->expects_failure && !self->prints_hashes && told_count < FAILURES_TOLD_MAX;

@@ -4,15 +4,23 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 /* --- Tables of names --- */
+
+static uint64_t name_hash(uint64_t directory, const char *text)
+{
+    return XXH3_64bits_withSeed(text, strlen(text), directory);
+}
 
 static struct sim_name *name_find(const struct sim_names *self, uint64_t directory,
                                   const char *text)
 {
+    uint64_t hash = name_hash(directory, text);
     for (size_t i = 0; i < self->count; i++) {
-        if (self->names[i].directory == directory && strcmp(self->names[i].text, text) == 0) {
-            return &self->names[i];
+        struct sim_name *name = &self->names[i];
+        if (name->hash == hash && name->directory == directory && strcmp(name->text, text) == 0) {
+            return name;
         }
     }
     return NULL;
@@ -28,13 +36,15 @@ static void name_add(struct sim_names *self, uint64_t directory, const char *tex
     }
     char *copy = strdup(text);
     check(copy != NULL);
-    self->names[self->count] =
-        (struct sim_name){.directory = directory, .text = copy, .inode = inode};
+    self->names[self->count] = (struct sim_name){
+        .hash = name_hash(directory, text), .directory = directory, .text = copy, .inode = inode};
     self->count += 1;
+    inode->name_counts[self->kind] += 1;
 }
 
 static void name_remove(struct sim_names *self, struct sim_name *name)
 {
+    name->inode->name_counts[self->kind] -= 1;
     free(name->text);
     self->count -= 1;
     *name = self->names[self->count];
@@ -80,12 +90,13 @@ static void inode_free(struct sim_inode *inode)
 
 void sim_tree_init(struct sim_tree *self)
 {
-    *self = (struct sim_tree){0};
+    *self = (struct sim_tree){.durable = {.kind = SIM_NAMES_DURABLE}};
     self->root = inode_new(self, true);
 }
 
 static void change_done(struct sim_name_change *change)
 {
+    change->inode->change_count -= 1;
     free(change->texts[0]);
     free(change->texts[1]);
 }
@@ -108,48 +119,31 @@ void sim_tree_done(struct sim_tree *self)
     *self = (struct sim_tree){0};
 }
 
-static void mark(const struct sim_tree *self, const struct sim_names *names)
+bool sim_tree_is_garbage(const struct sim_tree *self, const struct sim_inode *inode)
 {
-    for (const struct sim_name *name = names->names; name < names->names + names->count; name++) {
-        name->inode->is_marked = true;
-    }
-    self->root->is_marked = true;
-}
-
-static void unmark_all(const struct sim_tree *self)
-{
-    for (struct sim_inode *inode = self->inodes; inode != NULL; inode = inode->next) {
-        inode->is_marked = false;
-    }
+    return inode != self->root && inode->open_count == 0 && inode->change_count == 0 &&
+           inode->name_counts[SIM_NAMES_SEEN] == 0 && inode->name_counts[SIM_NAMES_DURABLE] == 0;
 }
 
 void sim_tree_collect(struct sim_tree *self)
 {
-    unmark_all(self);
-    mark(self, &self->seen);
-    mark(self, &self->durable);
-    for (size_t i = 0; i < self->change_count; i++) {
-        self->changes[i].inode->is_marked = true;
-    }
     struct sim_inode **place = &self->inodes;
     while (*place != NULL) {
         struct sim_inode *inode = *place;
-        if (inode->is_marked || inode->open_count > 0) {
-            place = &inode->next;
-        } else {
+        if (sim_tree_is_garbage(self, inode)) {
             *place = inode->next;
             inode_free(inode);
+        } else {
+            place = &inode->next;
         }
     }
 }
 
 uint64_t sim_tree_pages(const struct sim_tree *self)
 {
-    unmark_all(self);
-    mark(self, &self->seen);
     uint64_t total = 0;
     for (const struct sim_inode *inode = self->inodes; inode != NULL; inode = inode->next) {
-        if (inode->is_marked || inode->open_count > 0) {
+        if (inode->name_counts[SIM_NAMES_SEEN] > 0 || inode->open_count > 0) {
             total += inode->file.allocated_pages;
         }
     }
@@ -219,11 +213,14 @@ static void change_add(struct sim_tree *self, enum sim_name_change_kind kind,
     }
     struct sim_name_change *change = &self->changes[self->change_count];
     self->change_count += 1;
-    *change = (struct sim_name_change){.kind = kind,
-                                       .directories = {from->directory, to->directory},
-                                       .texts = {strdup(from->text), strdup(to->text)},
-                                       .inode = inode};
+    *change = (struct sim_name_change){
+        .kind = kind,
+        .directories = {from->directory, to->directory},
+        .texts = {strdup(from->text), strdup(to->text)},
+        .hashes = {name_hash(from->directory, from->text), name_hash(to->directory, to->text)},
+        .inode = inode};
     check(change->texts[0] != NULL && change->texts[1] != NULL);
+    inode->change_count += 1;
 }
 
 /* One rule for what is seen and what is durable. False: the change makes no sense there (any more),
@@ -314,15 +311,8 @@ enum status sim_tree_remove(struct sim_tree *self, const char *path)
 
 static bool shares_a_name(const struct sim_name_change *left, const struct sim_name_change *right)
 {
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t k = 0; k < 2; k++) {
-            if (left->directories[i] == right->directories[k] &&
-                strcmp(left->texts[i], right->texts[k]) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
+    return left->hashes[0] == right->hashes[0] || left->hashes[0] == right->hashes[1] ||
+           left->hashes[1] == right->hashes[0] || left->hashes[1] == right->hashes[1];
 }
 
 /* What is durable about a name includes all that happened to it before. */
@@ -354,10 +344,12 @@ enum status sim_tree_sync(struct sim_tree *self, const char *path)
     }
     pull_earlier_changes(self);
     size_t kept = 0;
+    bool has_lost_names = false;
     for (size_t i = 0; i < self->change_count; i++) {
         struct sim_name_change *change = &self->changes[i];
         if (change->is_synced[0] && change->is_synced[1]) {
             change_apply(change, &self->durable);
+            has_lost_names |= change->kind != SIM_NAME_ADD;
             change_done(change);
         } else {
             self->changes[kept] = *change;
@@ -365,7 +357,9 @@ enum status sim_tree_sync(struct sim_tree *self, const char *path)
         }
     }
     self->change_count = kept;
-    sim_tree_collect(self);
+    if (has_lost_names) {
+        sim_tree_collect(self);
+    }
     return STATUS_OK;
 }
 

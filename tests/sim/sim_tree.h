@@ -17,18 +17,23 @@ struct sim_inode {
     bool is_directory;
     struct sim_file file;
     uint32_t open_count;
-    bool has_failed_flush; /* In this life of the process. */
-    bool is_marked;        /* The tree's, as is `next`. */
-    struct sim_inode *next;
+    bool has_failed_flush;   /* In this life of the process. */
+    uint32_t name_counts[2]; /* Names that lead to it: seen, durable. */
+    uint32_t change_count;   /* Changes of names that know it. */
+    struct sim_inode *next;  /* The tree's. */
 };
 
 struct sim_name {
+    uint64_t hash;      /* Of what follows. */
     uint64_t directory; /* Inode of the directory. */
     char *text;         /* Owned. */
     struct sim_inode *inode;
 };
 
+enum sim_names_kind { SIM_NAMES_SEEN, SIM_NAMES_DURABLE };
+
 struct sim_names {
+    enum sim_names_kind kind;
     struct sim_name *names; /* Owned; no order. */
     size_t count;
     size_t room;
@@ -40,6 +45,7 @@ struct sim_name_change {
     enum sim_name_change_kind kind;
     uint64_t directories[2]; /* Where it was, where it is; the same for all but moves. */
     char *texts[2];          /* Owned. */
+    uint64_t hashes[2];      /* Of directory and text. */
     bool is_synced[2];
     struct sim_inode *inode;
 };
@@ -71,6 +77,8 @@ sim_tree_list(const struct sim_tree *self, const char *path,
               void (*on_entry)(void *context, const char *name, bool is_directory), void *context);
 /* Names first, then the content of every file that is left. No file may be open. */
 void sim_tree_cut_power(struct sim_tree *self, struct prng *prng);
+/* Nothing leads to it. */
+bool sim_tree_is_garbage(const struct sim_tree *self, const struct sim_inode *inode);
 /* Frees what nothing leads to. */
 void sim_tree_collect(struct sim_tree *self);
 /* Pages taken by all files that a process can reach or holds open. */
