@@ -223,9 +223,7 @@ static void answer(struct cold_read *self, const struct segment *segment)
     read->next_offset = self->next_offset;
     read->batch_count = self->base_count;
     for (uint32_t i = 0; i < self->base_count; i++) {
-        read->ingested_ms[i] = segment->indexes == NULL
-                                   ? INGEST_INDEX_UNKNOWN
-                                   : ingest_index_find(&segment->indexes->ingests, self->bases[i]);
+        read->ingested_ms[i] = ingest_index_find(&segment->indexes->ingests, self->bases[i]);
     }
     read->pin = pin;
     finish(self, STATUS_OK);
@@ -243,7 +241,7 @@ static void read_on_done(struct disk_request *request)
         return;
     }
     struct segment *segment = segment_of(self);
-    if (self->version != self->log->version || segment == NULL) {
+    if (self->version != self->log->version || segment == NULL || segment->indexes == NULL) {
         begin_again(self, self->read->offset);
         return;
     }

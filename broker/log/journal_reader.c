@@ -26,6 +26,9 @@ static enum status reserve_sheet(struct journal_reader *self, size_t byte_count)
 static enum status open_header(struct journal_reader *self, const char *path)
 {
     TRY(disk_open(self->disk, path, DISK_OPEN_READ | DISK_OPEN_DIRECT, &self->file));
+    /* What a killed process had under way can be seen without being durable; what is replayed must
+     * not vanish with the power while it is replayed. */
+    TRY(disk_file_sync(self->disk, self->file));
     uint64_t file_bytes = 0;
     TRY(disk_file_size(self->disk, self->file, &file_bytes));
     TRY(reserve_sheet(self, BLOCK));

@@ -96,7 +96,7 @@ struct log_append {
      * their offsets and leader epoch. Copied before the call returns. */
     const uint8_t *bytes;
     size_t byte_count;
-    int64_t ingested_ms; /* The leader's clock; the log keeps it monotone. */
+    int64_t ingested_ms;                /* The leader's clock; the log keeps it monotone. */
     const int64_t *ingested_of_batches; /* Follower: one per batch, from the leader, or NULL. */
 };
 

@@ -52,6 +52,11 @@ void log_life_free(struct log *log)
     list_remove(&log->memory_link);
     list_remove(&log->link);
     tail_done(&log->tail);
+    for (uint32_t i = 0; i < log->state.segment_count; i++) {
+        if (!list_is_empty(&log->state.segments[i]->index_link)) {
+            log->store->indexed_count -= 1;
+        }
+    }
     log_state_done(&log->state);
     *log = (struct log){0};
     free(log);

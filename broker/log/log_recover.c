@@ -405,6 +405,7 @@ static enum status recover(struct recovery *self)
     struct disk *disk = self->loop->disk;
     char path[DISK_PATH_BYTES_MAX];
     TRY(disk_make_directory(disk, self->root));
+    TRY(disk_sync_directory(disk, self->root)); /* What is seen here stays so. */
     path_of(self, CHECKPOINT_FORMAT_BASE_NAME, path);
     enum status status = checkpoint_base_load(&self->base, disk, path);
     self->has_base = status == STATUS_OK;

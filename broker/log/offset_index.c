@@ -154,6 +154,14 @@ void offset_index_truncate(struct offset_index *self, int64_t offset)
     self->entry_count = offset == 0 ? 0 : count_up_to(self, offset - 1);
 }
 
+void offset_index_cut(struct offset_index *self, uint32_t position)
+{
+    check(self->magic == OFFSET_INDEX_MAGIC);
+    while (self->entry_count > 0 && self->entries[self->entry_count - 1].position >= position) {
+        self->entry_count -= 1;
+    }
+}
+
 void offset_index_encode(const struct offset_index *self, uint32_t first, uint32_t count,
                          uint8_t *out_bytes)
 {

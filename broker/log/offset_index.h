@@ -62,6 +62,8 @@ MUST_USE enum status offset_index_append(struct offset_index *self, int64_t last
 uint32_t offset_index_floor(const struct offset_index *self, int64_t offset);
 /* Forgets batches that contain `offset` or lie beyond it. */
 void offset_index_truncate(struct offset_index *self, int64_t offset);
+/* Forgets batches that begin at `position` or behind it. */
+void offset_index_cut(struct offset_index *self, uint32_t position);
 
 /* The file's bytes of `count` entries from `first` on; `out_bytes` has room for them. The file
  * position of an entry is its number * OFFSET_INDEX_ENTRY_BYTES. */

@@ -189,7 +189,12 @@ static enum status observe_again(struct recovered *self, struct recovered_world 
     struct batch_view batch;
     batch_iterator_init(&batches, bytes, read_count);
     while (status == STATUS_OK && batch_iterator_next(&batches, &batch) == STATUS_OK) {
-        segment_observe(segment, batch_max_timestamp(&batch), batch_last_offset(&batch));
+        /* Others are of a replay that was cut short; a cut that is yet to come takes them away. */
+        if (batch_base_offset(&batch) >= segment->base_offset &&
+            batch_last_offset(&batch) >= batch_base_offset(&batch) &&
+            batch_last_offset(&batch) < self->state.end) {
+            segment_observe(segment, batch_max_timestamp(&batch), batch_last_offset(&batch));
+        }
     }
     free(bytes);
     return status;

@@ -140,6 +140,7 @@ void segment_truncate(struct segment *self, int64_t offset, uint32_t position)
     check(self->indexes != NULL);
     check(position <= self->byte_count);
     index_set_truncate(self->indexes, offset);
+    offset_index_cut(&self->indexes->offsets, position);
     self->byte_count = position;
     if (self->written_bytes > position) {
         self->written_bytes = position;
