@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'cluster'))
 from broker_process import Broker, Cluster, need  # noqa: E402
@@ -14,6 +15,7 @@ PROGRAM = BUILD / 'tests/round_trip'
 COUNT = int(os.environ.get('MILLRACE_RECORDS', '100000'))
 CODECS = {1: 'none', 2: 'gzip', 3: 'snappy', 4: 'lz4', 5: 'zstd'}
 SECONDS = 180
+os.environ['MILLRACE_FIRST_TIMESTAMP'] = str(int(time.time() * 1000))
 
 
 def run(*command):

@@ -11,8 +11,9 @@
 #define PARTITION_COUNT 4
 #define CODEC_COUNT 6
 #define TIMEOUT_MS 60000
-#define FIRST_TIMESTAMP INT64_C(1600000000000)
 
+/* Young enough that no retention deletes the records while they are read. */
+static long long first_timestamp;
 static atomic_long delivered_count;
 static atomic_long failed_count;
 static atomic_long disordered_count;
@@ -67,7 +68,7 @@ static int produce(struct millrace_client *client, const char *topic, long count
                                          .header_count = 1,
                                          .has_partition = true,
                                          .partition = (int32_t)(i % PARTITION_COUNT),
-                                         .timestamp_ms = FIRST_TIMESTAMP + i};
+                                         .timestamp_ms = first_timestamp + i};
         if (millrace_producer_send(producer, &record, NULL, TIMEOUT_MS, &error)) {
             return fail(&error, "send");
         }
@@ -100,7 +101,7 @@ static void look_at(struct seen *seen, const struct millrace_received *record)
     bool is_right = number >= 0 && number < seen->count && record->value.size == (size_t)size &&
                     memcmp(record->value.data, value, (size_t)size) == 0 &&
                     record->partition == number % PARTITION_COUNT && record->key.data == NULL &&
-                    record->timestamp_ms == FIRST_TIMESTAMP + number &&
+                    record->timestamp_ms == first_timestamp + number &&
                     number > seen->last[record->partition] && seen->numbers[number] == 0;
     seen->found += 1;
     seen->wrong += !is_right;
@@ -242,7 +243,7 @@ static int admin_records(struct millrace_client *client, const char *topic)
                                          .topic = millrace_text(topic),
                                          .value = millrace_text("ten of them"),
                                          .has_partition = true,
-                                         .timestamp_ms = FIRST_TIMESTAMP + i};
+                                         .timestamp_ms = first_timestamp + i};
         if (millrace_producer_send_wait(producer, &record, TIMEOUT_MS, &delivery, &error)) {
             return fail(&error, "send");
         }
@@ -253,7 +254,7 @@ static int admin_records(struct millrace_client *client, const char *topic)
     }
     millrace_producer_close(producer, TIMEOUT_MS, NULL);
     struct millrace_offset_query query = {.topic = millrace_text(topic),
-                                          .start = {MILLRACE_START_TIME, FIRST_TIMESTAMP + 4}};
+                                          .start = {MILLRACE_START_TIME, first_timestamp + 4}};
     int64_t start = -1;
     if (millrace_offsets_list(client, &query, 1, MILLRACE_READ_COMMITTED, TIMEOUT_MS, &error) ||
         millrace_records_delete(client, millrace_text(topic), 0, 7, TIMEOUT_MS, &start, &error)) {
@@ -291,6 +292,11 @@ int main(int count, char **arguments)
     struct millrace_client *client = NULL;
     struct millrace_error error;
     if (count < 4) {
+        return 2;
+    }
+    const char *first = getenv("MILLRACE_FIRST_TIMESTAMP");
+    first_timestamp = first == NULL ? 0 : strtoll(first, NULL, 10);
+    if (first_timestamp <= 0) {
         return 2;
     }
     options.bootstrap = millrace_text(arguments[2]);

@@ -351,6 +351,29 @@ Test(consumer_core, a_seek_drops_what_was_asked_before)
                  STATUS_NOT_FOUND);
 }
 
+static bool is_fetch_under_way(void *context)
+{
+    (void)context;
+    return cluster.request_counts[API_KEY_FETCH] > 0;
+}
+
+Test(consumer_core, an_answer_that_was_under_way_when_it_was_moved_is_dropped)
+{
+    fill(10);
+    begin();
+    assign(SCRIPTED_LOG_TOPIC, 0, CONSUMER_START_OFFSET, 0);
+    cr_assert(rig_run_until(is_fetch_under_way, NULL, 5 * SIM_S));
+    cr_assert_eq(read_count, 0);
+
+    next_offsets[0] = 31;
+    cr_assert_eq(consumer_core_seek(&subject, wire_text_of(SCRIPTED_LOG_TOPIC), 0,
+                                    (struct consumer_start){CONSUMER_START_OFFSET, 31}),
+                 STATUS_OK);
+    rig_run_for(2 * SIM_S);
+
+    cr_expect_eq(read_count, 19);
+}
+
 Test(consumer_core, a_paused_partition_waits_with_its_position)
 {
     begin();
