@@ -17,6 +17,7 @@
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
 #define LEAVE_TIMEOUT_MS 2000
+#define MS_PER_MINUTE INT64_C(60000)
 #define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
 struct broker {
@@ -26,6 +27,7 @@ struct broker {
     struct budget budget;
     struct api_node node;
     struct broker_shard shards[BROKER_SHARDS_MAX];
+    struct group_limits group_limits;
     uint32_t waiting_count; /* Shards whose word the present step waits for. */
     uint64_t applied_indexes[BROKER_SHARDS_MAX];
     enum status open_status;
@@ -377,6 +379,10 @@ static void init_shard(struct broker *self, uint32_t index)
                                                         .lag_ms = config->replica_lag_ms,
                                                         .on_failed = shard_on_failed,
                                                         .context = shard};
+    shard->ledger_options = (struct ledger_set_options){.loop = api->loop,
+                                                        .directory = config->log_dir,
+                                                        .kinds = {group_kind(&self->group_limits)},
+                                                        .kind_count = 1};
     shard->map_options =
         (struct partition_map_options){.loop = api->loop,
                                        .directory = config->log_dir,
@@ -423,6 +429,15 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     self->node.shard_count = options->shard_count;
     self->node.quorum_loop = options->quorum_loop;
     self->node.is_auto_create = config->is_auto_create;
+    self->node.internal_partition_count = (int32_t)config->internal_partition_count;
+    self->group_limits =
+        (struct group_limits){.session_ms_min = (int32_t)config->group_session_ms_min,
+                              .session_ms_max = (int32_t)config->group_session_ms_max,
+                              .initial_delay_ms = (int32_t)config->group_delay_ms,
+                              .member_count_max = (uint32_t)config->group_member_count_max,
+                              .metadata_bytes_max = (int32_t)config->offset_metadata_bytes_max,
+                              .retention_ms = config->offsets_retention_min * MS_PER_MINUTE,
+                              .retention_check_ms = config->offsets_check_ms};
     self->node.config_view.broker_id = self->node.broker_id;
     prng_fill(&self->home->prng, self->incarnation_id.bytes, sizeof self->incarnation_id.bytes);
     enum status status = prepare_directories(self);

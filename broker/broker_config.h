@@ -47,6 +47,19 @@
       "replicas of a partition by default; 0: three, or as many as there are brokers")             \
     X("internal.topic.partitions", INT, internal_partition_count, "50", 1, 1000,                   \
       "partitions of __consumer_offsets and __transaction_state")                                  \
+    X("group.min.session.timeout.ms", INT, group_session_ms_min, "6000", 1, 86400000,              \
+      "shortest session of a group member; does not bind groups of type millrace")                 \
+    X("group.max.session.timeout.ms", INT, group_session_ms_max, "1800000", 1, 86400000,           \
+      "longest session of a group member")                                                         \
+    X("group.initial.rebalance.delay.ms", INT, group_delay_ms, "0", 0, 3600000,                    \
+      "how long the first generation of a group waits for more members")                           \
+    X("group.max.size", INT, group_member_count_max, "10000", 1, 1000000, "members of one group")  \
+    X("offset.metadata.max.bytes", INT, offset_metadata_bytes_max, "4096", 0, 1048576,             \
+      "longest text that a consumer can commit with an offset")                                    \
+    X("offsets.retention.minutes", INT, offsets_retention_min, "10080", 1, INT32_MAX,              \
+      "how long the offsets of a group without members are kept")                                  \
+    X("offsets.retention.check.interval.ms", INT, offsets_check_ms, "600000", 1, INT32_MAX,        \
+      "how often expired offsets are looked for")                                                  \
     X("replica.lag.time.max.ms", INT, replica_lag_ms, "10000", 100, 3600000,                       \
       "a follower that has not caught up for so long leaves the ISR")                              \
     X("broker.heartbeat.interval.ms", INT, heartbeat_interval_ms, "500", 10, 60000,                \

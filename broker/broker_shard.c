@@ -13,7 +13,9 @@ static void opened_deliver(struct mail *mail)
 static enum status open_parts(struct broker_shard *self)
 {
     TRY(follower_new(&self->follower_options, &self->follower));
+    TRY(ledger_set_new(&self->ledger_options, &self->ledgers));
     self->map_options.observer = follower_observer(self->follower);
+    self->map_options.observer->next = ledger_set_observer(self->ledgers);
     TRY(partition_map_open(&self->map_options, &self->api->map));
     decompressor_init(&self->api->decompressor, self->api->node->budget);
     return STATUS_OK;
@@ -32,6 +34,8 @@ void broker_shard_open(struct broker_shard *self)
     self->api->owner = self;
     list_init(&self->api->free_requests);
     producer_ids_init(&self->api->producer_ids, self->api);
+    internal_topic_init(&self->api->group_topic, self->api, DISPATCH_GROUP_TOPIC);
+    internal_topic_init(&self->api->transaction_topic, self->api, DISPATCH_TRANSACTION_TOPIC);
     self->open_mail.deliver = open_deliver;
     mailbox_post(&self->api->loop->mailbox, &self->open_mail);
 }
@@ -111,11 +115,27 @@ static void drain_requests(struct broker_shard *self)
     }
 }
 
+static void drain_on_ledgers_closed(void *context)
+{
+    struct broker_shard *self = context;
+    self->ledgers = NULL;
+    drain_requests(self);
+}
+
+static void drain_ledgers(struct broker_shard *self)
+{
+    if (self->ledgers != NULL) {
+        ledger_set_close(self->ledgers, drain_on_ledgers_closed, self);
+    } else {
+        drain_requests(self);
+    }
+}
+
 static void drain_on_follower_closed(void *context)
 {
     struct broker_shard *self = context;
     self->follower = NULL;
-    drain_requests(self);
+    drain_ledgers(self);
 }
 
 static void drain_deliver(struct mail *mail)
@@ -127,7 +147,7 @@ static void drain_deliver(struct mail *mail)
     if (self->follower != NULL) {
         follower_close(self->follower, drain_on_follower_closed, self);
     } else {
-        drain_requests(self);
+        drain_ledgers(self);
     }
 }
 

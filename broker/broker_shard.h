@@ -4,6 +4,8 @@
 #pragma once
 
 #include "broker/api/dispatch.h"
+#include "broker/coordinator/group.h"
+#include "broker/coordinator/ledger_set.h"
 #include "broker/follower/follower.h"
 
 struct broker_shard {
@@ -11,6 +13,8 @@ struct broker_shard {
     struct partition_map_options map_options;
     struct follower_options follower_options;
     struct follower *follower; /* Owned; the shard's. */
+    struct ledger_set_options ledger_options;
+    struct ledger_set *ledgers; /* Owned; the shard's. */
     struct mail start_mail;
     struct mail open_mail;
     struct mail close_mail;

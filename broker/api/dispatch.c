@@ -10,13 +10,20 @@
 #include "broker/api/serve_delete_topics.h"
 #include "broker/api/serve_describe_cluster.h"
 #include "broker/api/serve_describe_configs.h"
+#include "broker/api/serve_describe_groups.h"
 #include "broker/api/serve_epoch_end.h"
 #include "broker/api/serve_fetch.h"
 #include "broker/api/serve_find_coordinator.h"
+#include "broker/api/serve_heartbeat.h"
 #include "broker/api/serve_init_producer_id.h"
+#include "broker/api/serve_join_group.h"
+#include "broker/api/serve_list_groups.h"
 #include "broker/api/serve_list_offsets.h"
 #include "broker/api/serve_metadata.h"
 #include "broker/api/serve_metadata_pull.h"
+#include "broker/api/serve_offset_commit.h"
+#include "broker/api/serve_offset_delete.h"
+#include "broker/api/serve_offset_fetch.h"
 #include "broker/api/serve_produce.h"
 #include "broker/uplink/metadata_pull.h"
 #include "broker/uplink/uplink_wire.h"
@@ -36,7 +43,15 @@ static const struct row rows[] = {
     {{API_KEY_FETCH, 4, 18}, serve_fetch},
     {{API_KEY_LIST_OFFSETS, 1, 11}, serve_list_offsets},
     {{API_KEY_METADATA, 0, 13}, serve_metadata},
+    {{API_KEY_OFFSET_COMMIT, 2, 10}, serve_offset_commit},
+    {{API_KEY_OFFSET_FETCH, 1, 10}, serve_offset_fetch},
     {{API_KEY_FIND_COORDINATOR, 0, 6}, serve_find_coordinator},
+    {{API_KEY_JOIN_GROUP, 0, 9}, serve_join_group},
+    {{API_KEY_HEARTBEAT, 0, 4}, serve_heartbeat},
+    {{API_KEY_LEAVE_GROUP, 0, 5}, serve_heartbeat_leave},
+    {{API_KEY_SYNC_GROUP, 0, 5}, serve_join_group_sync},
+    {{API_KEY_DESCRIBE_GROUPS, 0, 6}, serve_describe_groups},
+    {{API_KEY_LIST_GROUPS, 0, 5}, serve_list_groups},
     {{API_KEY_API_VERSIONS, 0, 4}, serve_api_versions},
     {{API_KEY_CREATE_TOPICS, 0, 7}, serve_create_topics},
     {{API_KEY_DELETE_TOPICS, 1, 6}, serve_delete_topics},
@@ -46,7 +61,9 @@ static const struct row rows[] = {
     {{API_KEY_DESCRIBE_CONFIGS, 1, 4}, serve_describe_configs},
     {{API_KEY_ALTER_CONFIGS, 0, 2}, serve_alter_configs},
     {{API_KEY_CREATE_PARTITIONS, 0, 3}, serve_create_partitions},
+    {{API_KEY_DELETE_GROUPS, 0, 2}, serve_describe_groups_delete},
     {{API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1}, serve_alter_configs_incremental},
+    {{API_KEY_OFFSET_DELETE, 0, 0}, serve_offset_delete},
     {{API_KEY_ALTER_PARTITION, 2, 3}, serve_controller_alter_partition},
     {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
     {{API_KEY_BROKER_REGISTRATION, 0, 4}, serve_controller_registration},

@@ -7,6 +7,7 @@
  * Owner: the node. Loop: each shard's own. */
 #pragma once
 
+#include "broker/api/internal_topic.h"
 #include "broker/api/producer_ids.h"
 #include "broker/api/request.h"
 #include "broker/metadata/config_key.h"
@@ -14,6 +15,9 @@
 #include "proto/record/decompressor.h"
 
 #define API_SHARDS_MAX 64U
+/* Where groups and transactional ids live. */
+#define DISPATCH_GROUP_TOPIC "__consumer_offsets"
+#define DISPATCH_TRANSACTION_TOPIC "__transaction_state"
 
 struct api_node;
 
@@ -25,6 +29,8 @@ struct api_shard {
     struct partition_map *map; /* This shard's. */
     struct decompressor decompressor; /* For batches that must be opened to be checked. */
     struct producer_ids producer_ids;
+    struct internal_topic group_topic;
+    struct internal_topic transaction_topic;
     struct list free_requests;
     uint32_t free_request_count;
     uint32_t active_request_count;
@@ -50,6 +56,7 @@ struct api_node {
     struct api_shard shards[API_SHARDS_MAX];
     bool is_auto_create;              /* auto.create.topics.enable */
     uint32_t default_partition_count; /* num.partitions */
+    int32_t internal_partition_count; /* internal.topic.partitions */
 };
 
 /* For connection_options.on_frame; the connection's context is its api_shard. */

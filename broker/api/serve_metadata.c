@@ -3,6 +3,7 @@
 #include "broker/api/admin_call.h"
 #include "broker/api/cluster_view.h"
 #include "broker/api/seen_set.h"
+#include "broker/metadata/topic_config.h"
 #include "broker/metadata/topic_name.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/metadata.h"
@@ -211,7 +212,8 @@ static enum status collect_missing(struct metadata *self)
     const struct image *image = partition_map_image(self->request->shard->map);
     for (size_t i = 0; i < count; i++) {
         struct wire_text name = self->in.topics[i].name;
-        if (!topic_name_is_valid(name) || image_topic_by_name(image, name) != NULL ||
+        if (!topic_name_is_valid(name) || topic_config_is_internal(name) ||
+            image_topic_by_name(image, name) != NULL ||
             seen_set_add_text(&seen, name) != STATUS_OK ||
             !access_authorize(&self->request->context, ACCESS_CREATE, ACCESS_TOPIC, name)) {
             continue;

@@ -30,14 +30,22 @@ static void lose_waits(struct partition *self)
     list_remove(&self->blocked_link);
 }
 
+static void tell_flushed(struct partition *self, int64_t flushed_end)
+{
+    for (struct partition_observer *observer = self->observer; observer != NULL;
+         observer = observer->next) {
+        if (observer->on_flushed != NULL) {
+            observer->on_flushed(observer, self, flushed_end);
+        }
+    }
+}
+
 static void log_on_flushed(void *context, int64_t flushed_end)
 {
     struct partition *self = context;
     check(self->magic == PARTITION_MAGIC);
     if (self->role != PARTITION_ROLE_LEADER) {
-        if (self->observer != NULL) {
-            self->observer->on_flushed(self->observer, self, flushed_end);
-        }
+        tell_flushed(self, flushed_end);
         return;
     }
     bool has_moved = replica_set_flushed(&self->replicas, flushed_end);
@@ -161,13 +169,12 @@ enum status partition_open(const struct partition_options *options, struct parti
 static void tell_observer(struct partition *self, bool is_gone)
 {
     struct partition_observer *observer = self->observer;
-    if (observer == NULL) {
-        return;
-    }
     if (is_gone) {
         self->observer = NULL; /* Told once; the observer may be gone before the partition. */
     }
-    observer->on_assigned(observer, self, is_gone);
+    for (; observer != NULL; observer = observer->next) {
+        observer->on_assigned(observer, self, is_gone);
+    }
 }
 
 void partition_free(struct partition *self)
@@ -311,6 +318,12 @@ void partition_marks_of(const struct partition *self, struct partition_marks *ou
 void partition_watch(struct partition *self, enum partition_isolation isolation,
                      struct parked *wait)
 {
+    partition_watch_until(self, isolation, wait, INT64_MAX);
+}
+
+void partition_watch_until(struct partition *self, enum partition_isolation isolation,
+                           struct parked *wait, int64_t deadline_ns)
+{
     check(self->magic == PARTITION_MAGIC);
     check(!parked_is_waiting(wait));
     if (self->role != PARTITION_ROLE_LEADER) {
@@ -324,7 +337,7 @@ void partition_watch(struct partition *self, enum partition_isolation isolation,
     struct parked_line *line = isolation == PARTITION_READ_REPLICA     ? &self->end_line
                                : isolation == PARTITION_READ_COMMITTED ? &self->stable_line
                                                                        : &self->high_watermark_line;
-    parked_wait(wait, line, self->loop, INT64_MAX);
+    parked_wait(wait, line, self->loop, deadline_ns);
 }
 
 enum partition_fault partition_epoch_end(const struct partition *self, int32_t current_leader_epoch,
@@ -361,6 +374,17 @@ void *partition_follower(const struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
     return self->follower;
+}
+
+void partition_set_ledger(struct partition *self, void *ledger)
+{
+    self->ledger = ledger;
+}
+
+void *partition_ledger(const struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    return self->ledger;
 }
 
 const struct wire_uuid *partition_topic_id(const struct partition *self)

@@ -24,11 +24,13 @@ struct partition_config {
     int64_t producer_expiry_ms;
 };
 
-/* Whoever must know what happens to the partitions of a shard; all calls on its loop. */
+/* Whoever must know what happens to the partitions of a shard; all calls on its loop. Observers
+ * form a chain, told in its order. */
 struct partition_observer {
+    struct partition_observer *next; /* Borrowed for life; NULL: the last one. */
     /* Leader, epoch or replicas changed; also once when it goes away (`is_gone`). */
     void (*on_assigned)(struct partition_observer *self, struct partition *partition, bool is_gone);
-    /* A follower's log is flushed up to `flushed_end`. */
+    /* A follower's log is flushed up to `flushed_end`. May be NULL. */
     void (*on_flushed)(struct partition_observer *self, struct partition *partition,
                        int64_t flushed_end);
 };
@@ -177,6 +179,9 @@ void partition_read_release(struct partition_read *read);
  * (inside the call) when that is so already or when this replica does not lead. */
 void partition_watch(struct partition *self, enum partition_isolation isolation,
                      struct parked *wait);
+/* As partition_watch(), and at an end at `deadline_ns`; INT64_MAX: none. */
+void partition_watch_until(struct partition *self, enum partition_isolation isolation,
+                           struct parked *wait, int64_t deadline_ns);
 
 /* ListOffsets: a time, or one of the wire's names for an offset (LOG_TIME_MAX, -3, is one too). */
 #define PARTITION_SEEK_LATEST (-1)
@@ -221,9 +226,11 @@ enum partition_fault partition_epoch_end(const struct partition *self, int32_t c
 /* Now and then: forgets producers that were not heard for `config.producer_expiry_ms`. */
 void partition_sweep(struct partition *self);
 uint64_t partition_byte_count(const struct partition *self);
-/* What the observer keeps for a partition; NULL at first. */
+/* What the observers keep for a partition, each its own; NULL at first. */
 void partition_set_follower(struct partition *self, void *follower);
 void *partition_follower(const struct partition *self);
+void partition_set_ledger(struct partition *self, void *ledger);
+void *partition_ledger(const struct partition *self);
 const struct wire_uuid *partition_topic_id(const struct partition *self);
 int32_t partition_epoch(const struct partition *self);
 const char *partition_topic_name(const struct partition *self);

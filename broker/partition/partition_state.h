@@ -50,7 +50,8 @@ struct partition {
     struct list blocked_link;
 
     struct partition_observer *observer; /* Borrowed; NULL: nobody. */
-    void *follower;                      /* The observer's. */
+    void *follower;                      /* The observers'. */
+    void *ledger;
 
     /* Reads, searches and moves of the start that the log will end later, perhaps when the
      * partition is gone for everybody else: the memory stays until the last one has. */

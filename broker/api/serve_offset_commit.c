@@ -1,0 +1,140 @@
+#include "broker/api/serve_offset_commit.h"
+
+#include "broker/api/coordinator_call.h"
+#include "proto/kafka/error_code.h"
+#include "proto/sys/check.h"
+
+#define VERSION_WITH_TOPIC_IDS 10
+
+typedef struct kafka_offset_commit_request_offset_commit_request_topic topic_in;
+typedef struct kafka_offset_commit_response_offset_commit_response_topic topic_out;
+
+struct offset_commit {
+    struct group_ask ask;
+    struct kafka_offset_commit_request in;
+    struct kafka_offset_commit_response out;
+};
+
+static void fill_errors(struct offset_commit *self, int16_t code)
+{
+    for (int32_t i = 0; i < self->out.topics_count; i++) {
+        for (int32_t k = 0; k < self->out.topics[i].partitions_count; k++) {
+            self->out.topics[i].partitions[k].error_code = code;
+        }
+    }
+}
+
+static void send(struct offset_commit *self)
+{
+    struct request *request = self->ask.request;
+    int16_t version = request->context.api_version;
+    for (int32_t i = 0; i < self->out.topics_count; i++) {
+        if (version >= VERSION_WITH_TOPIC_IDS) {
+            self->out.topics[i].name = wire_text_of("");
+        } else {
+            self->out.topics[i].topic_id = (struct wire_uuid){{0}};
+        }
+    }
+    self->out.throttle_time_ms = access_charge(&request->context, 0);
+    request_begin_answer(request);
+    kafka_offset_commit_response_encode(&self->out, version, &request->writer);
+    coordinator_call_send(&self->ask);
+}
+
+static void answer(struct coordinator_call *call)
+{
+    struct offset_commit *self = container_of(call, struct offset_commit, ask.call);
+    if (call->fault != LEDGER_FAULT_NONE) {
+        fill_errors(self, coordinator_call_code(call));
+    }
+    send(self);
+}
+
+/* Name and id of the topic, both, since the record has both; and what is wrong with it. */
+static int16_t find_topic(struct offset_commit *self, topic_in *in,
+                          const struct image_topic **out_topic)
+{
+    struct request *request = self->ask.request;
+    const struct image *image = partition_map_image(request->shard->map);
+    bool is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS;
+    const struct image_topic *topic =
+        is_by_id ? image_topic_by_id(image, &in->topic_id) : image_topic_by_name(image, in->name);
+    if (topic == NULL) {
+        return is_by_id ? ERROR_CODE_UNKNOWN_TOPIC_ID : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    in->topic_id = topic->id;
+    if (is_by_id) { /* The image may be another one when the decision comes. */
+        size_t byte_count = strlen(topic->name);
+        in->name.bytes = arena_copy_text(&request->arena, topic->name, byte_count);
+        in->name.byte_count = in->name.bytes == NULL ? -1 : (int32_t)byte_count;
+    }
+    if (in->name.byte_count < 0) {
+        return ERROR_CODE_UNKNOWN_SERVER_ERROR;
+    }
+    *out_topic = topic;
+    return access_authorize(&request->context, ACCESS_READ, ACCESS_TOPIC, in->name)
+               ? ERROR_CODE_NONE
+               : ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
+}
+
+static bool prepare_topic(struct offset_commit *self, topic_in *in, topic_out *out)
+{
+    out->name = in->name;
+    out->topic_id = in->topic_id;
+    out->partitions_count = in->partitions_count;
+    out->partitions = arena_take_array(&self->ask.request->arena, (size_t)in->partitions_count,
+                                       sizeof *out->partitions);
+    if (out->partitions == NULL) {
+        return false;
+    }
+    const struct image_topic *topic = NULL;
+    int16_t code = find_topic(self, in, &topic);
+    for (int32_t k = 0; k < in->partitions_count; k++) {
+        int32_t index = in->partitions[k].partition_index;
+        bool is_there =
+            code != ERROR_CODE_NONE || (index >= 0 && (uint32_t)index < topic->partition_count);
+        out->partitions[k].partition_index = index;
+        out->partitions[k].error_code = is_there ? code : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    return true;
+}
+
+static bool prepare(struct offset_commit *self)
+{
+    kafka_offset_commit_response_defaults(&self->out);
+    self->out.topics_count = self->in.topics_count;
+    self->out.topics = arena_take_array(&self->ask.request->arena, (size_t)self->in.topics_count,
+                                        sizeof *self->out.topics);
+    if (self->out.topics == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < self->in.topics_count; i++) {
+        if (!prepare_topic(self, &self->in.topics[i], &self->out.topics[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void serve_offset_commit(struct request *request)
+{
+    struct offset_commit *self = arena_take_array(&request->arena, 1, sizeof *self);
+    check(self != NULL); /* The first taking of an empty arena. */
+    if (!request_body_is_whole(request, kafka_offset_commit_request_decode(
+                                            &request->body, request->context.api_version,
+                                            &request->arena, &self->in))) {
+        return;
+    }
+    if (!coordinator_call_init_ask(&self->ask, request) || !prepare(self)) {
+        request_close(request, "an OffsetCommit request is larger than its memory");
+        return;
+    }
+    if (!access_authorize(&request->context, ACCESS_READ, ACCESS_GROUP, self->in.group_id)) {
+        fill_errors(self, ERROR_CODE_GROUP_AUTHORIZATION_FAILED);
+        send(self);
+        return;
+    }
+    self->ask.group.in.commit = &self->in;
+    self->ask.group.out.commit = &self->out;
+    coordinator_call_post_ask(&self->ask, self->in.group_id, group_commit_offsets, answer);
+}
