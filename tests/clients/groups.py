@@ -4,106 +4,12 @@ committed are where the next one begins; operators' questions are answered."""
 import pathlib
 import subprocess
 import sys
-import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Broker, need, skip  # noqa: E402
+from broker_process import Broker, need  # noqa: E402
 
-try:
-    from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-    from confluent_kafka.admin import AdminClient, NewTopic
-except ImportError:
-    try:
-        from confluent_kafka import Consumer, Producer, TopicPartition
-        from confluent_kafka.admin import AdminClient, NewTopic
-    except ImportError:
-        skip('python3-confluent-kafka is not installed')
-    ConsumerGroupTopicPartitions = None
-
-PARTITIONS = 6
-SECONDS = 60
-
-
-def make_topic(broker, name):
-    admin = AdminClient({'bootstrap.servers': broker.bootstrap})
-    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(30)
-    return admin
-
-
-def produce(broker, topic, count, first=0):
-    producer = Producer({'bootstrap.servers': broker.bootstrap})
-    for number in range(first, first + count):
-        producer.produce(topic, value=str(number), partition=number % PARTITIONS)
-    need(producer.flush(30) == 0, 'not all produced')
-
-
-class Member:
-    """One librdkafka consumer on a thread of its own."""
-
-    def __init__(self, broker, topic, group, **settings):
-        config = {'bootstrap.servers': broker.bootstrap, 'group.id': group,
-                  'auto.offset.reset': 'earliest', 'session.timeout.ms': 6000,
-                  'heartbeat.interval.ms': 200, 'enable.auto.commit': False}
-        config.update({key.replace('_', '.'): value for key, value in settings.items()})
-        self.consumer = Consumer(config)
-        self.is_cooperative = 'cooperative' in str(config.get('partition.assignment.strategy'))
-        self.owned, self.values, self.revoked_count = set(), [], 0
-        self.must_stop = False
-        self.error = None
-        self.consumer.subscribe([topic], on_assign=self.on_assign, on_revoke=self.on_revoke)
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def on_assign(self, consumer, partitions):
-        added = {partition.partition for partition in partitions}
-        if self.is_cooperative:
-            consumer.incremental_assign(partitions)
-            self.owned |= added
-        else:
-            consumer.assign(partitions)
-            self.owned = added
-
-    def on_revoke(self, consumer, partitions):
-        self.revoked_count += len(partitions)
-        if self.is_cooperative:
-            consumer.incremental_unassign(partitions)
-            self.owned -= {partition.partition for partition in partitions}
-        else:
-            consumer.unassign()
-            self.owned = set()
-
-    def run(self):
-        try:
-            while not self.must_stop:
-                message = self.consumer.poll(0.05)
-                if message is not None and message.error() is None:
-                    self.values.append(int(message.value()))
-                    self.consumer.commit(message=message, asynchronous=True)
-            self.consumer.close()
-        except Exception as error:  # noqa: BLE001
-            self.error = error
-
-    def stop(self):
-        self.must_stop = True
-        self.thread.join(SECONDS)
-        need(not self.thread.is_alive(), 'a member did not leave')
-        need(self.error is None, f'a member failed: {self.error}')
-
-
-def wait_for(what, condition):
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f'not within {SECONDS} s: {what}')
-
-
-def shared_out(members):
-    """Every partition has one owner, and everybody owns some."""
-    owned = [partition for member in members for partition in member.owned]
-    return sorted(owned) == list(range(PARTITIONS)) and all(member.owned for member in members)
+from group_member import (PARTITIONS, AdminClient, Member, check_committed, make_topic, produce,  # noqa: E402
+                          shared_out, wait_for)
 
 
 def rebalances(broker, strategy):
@@ -133,18 +39,8 @@ def rebalances(broker, strategy):
         need(first.revoked_count <= 4, f'the first lost {first.revoked_count} partitions')
     first.stop()
     third.stop()
-    check_committed(broker, topic, group)
+    check_committed(broker, topic, group, 200)
     return topic, group
-
-
-def check_committed(broker, topic, group):
-    consumer = Consumer({'bootstrap.servers': broker.bootstrap, 'group.id': group})
-    wanted = [TopicPartition(topic, index) for index in range(PARTITIONS)]
-
-    def is_there():
-        return all(found.offset == 200 for found in consumer.committed(wanted, timeout=10))
-    wait_for('all commits are there', is_there)
-    consumer.close()
 
 
 def static_member_returns(broker):
