@@ -491,14 +491,11 @@ Test(quorum_cluster, closing_leaves_nothing_behind)
     cr_expect_neq(leader(), old);
 }
 
-static void set_up_two_loops(void)
+Test(quorum_cluster, frames_may_come_in_on_another_loop)
 {
+    tear_down();
     posts_frames = true;
     set_up_with(2);
-}
-
-Test(quorum_cluster, frames_may_come_in_on_another_loop, .init = set_up_two_loops)
-{
     start_all();
 
     for (int i = 0; i < 20; i++) {
