@@ -27,7 +27,8 @@ void *__wrap_aligned_alloc(size_t alignment, size_t byte_count);
 int __wrap_posix_memalign(void **out_block, size_t alignment, size_t byte_count);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t byte_count);
-int __wrap_vasprintf(char **out_text, const char *format, va_list arguments);
+int __wrap_vasprintf(char **out_text, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 int __wrap_asprintf(char **out_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void __wrap_free(void *block);
 
