@@ -457,6 +457,13 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     return STATUS_OK;
 }
 
+struct partition_map *broker_partitions(struct broker *self, uint32_t shard_index)
+{
+    check(self->magic == BROKER_MAGIC);
+    check(shard_index < self->options.shard_count);
+    return self->node.shards[shard_index].map;
+}
+
 /* ---- stop, in reverse ---- */
 
 static void finish(struct broker *self)

@@ -34,3 +34,7 @@ struct broker_options {
  * the data directory cannot be used; the trace says more. */
 MUST_USE enum status broker_open(const struct broker_options *options, struct broker **out_self);
 void broker_close(struct broker *self);
+
+/* For tests that look inside: the partitions of a shard; NULL while it opens or closes. */
+struct partition_map;
+struct partition_map *broker_partitions(struct broker *self, uint32_t shard_index);

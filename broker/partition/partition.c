@@ -315,6 +315,12 @@ void partition_marks_of(const struct partition *self, struct partition_marks *ou
     };
 }
 
+uint8_t partition_in_sync_count(const struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    return self->role == PARTITION_ROLE_LEADER ? replica_set_isr_count(&self->replicas) : 0;
+}
+
 void partition_watch(struct partition *self, enum partition_isolation isolation,
                      struct parked *wait)
 {

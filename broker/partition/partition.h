@@ -146,6 +146,8 @@ struct partition_marks {
     int32_t leader_epoch;
     bool is_leader;
 };
+/* How many replicas are in the ISR; 0 when this one does not lead. */
+uint8_t partition_in_sync_count(const struct partition *self);
 void partition_marks_of(const struct partition *self, struct partition_marks *out_marks);
 
 #define PARTITION_ABORTED_MAX 1024U

@@ -68,11 +68,15 @@ uint8_t *kafka_talk_batch(struct wire_client *client, const struct kafka_talk_ba
 {
     const char *value = options->value == NULL ? "value" : options->value;
     int32_t count = options->record_count == 0 ? 1 : options->record_count;
+    /* Records of long ago would be deleted by retention. */
+    const struct sim_world *world = client->owner->world;
+    int64_t now_ms = world->wall_start_ms + world->now_ns / SIM_MS;
+    int64_t timestamp_ms = options->timestamp_ms == 0 ? now_ms : options->timestamp_ms;
     struct batch_builder builder;
     batch_builder_init(&builder, NULL, BATCH_BYTES_MAX);
     for (int32_t i = 0; i < count; i++) {
         struct batch_builder_record record = {
-            .timestamp_ms = options->timestamp_ms,
+            .timestamp_ms = timestamp_ms,
             .key = {.byte_count = -1},
             .value = {.bytes = (const uint8_t *)value, .byte_count = (int32_t)strlen(value)}};
         enum status appended = batch_builder_append(&builder, &record);

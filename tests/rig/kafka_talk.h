@@ -26,8 +26,8 @@ int16_t kafka_talk_delete(struct wire_client *client, const char *topic);
 struct kafka_talk_batch {
     int32_t record_count; /* 0: one. */
     const char *value;    /* Of each record; NULL: "value". */
-    int64_t timestamp_ms;
-    int64_t producer_id; /* 0: none. */
+    int64_t timestamp_ms; /* 0: now. */
+    int64_t producer_id;  /* 0: none. */
     int16_t producer_epoch;
     int32_t base_sequence;
     enum compression_codec codec;

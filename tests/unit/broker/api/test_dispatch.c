@@ -75,3 +75,154 @@ Test(dispatch, every_api_answers_in_every_version_it_is_advertised_for)
         }
     }
 }
+
+struct frame_row {
+    const char *what;
+    size_t byte_count;
+    uint8_t bytes[48];
+};
+
+/* Sends the bytes; true when the broker closes, and answers nothing before. */
+static bool is_closed_by(const void *bytes, size_t byte_count)
+{
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    wire_client_send(&client, bytes, byte_count);
+    broker_world_run_ms(&world, 500);
+    bool is_closed = client.has_ended && client.received_count == 0;
+    wire_client_close(&client);
+    return is_closed;
+}
+
+/* Others are served as before. */
+static void expect_canary(const char *what)
+{
+    struct wire_client client;
+    struct kafka_api_versions_request in;
+    struct kafka_api_versions_response out;
+    kafka_api_versions_request_defaults(&in);
+    wire_client_open(&client, &world, 0);
+    cr_expect(wire_client_call(&client, API_KEY_API_VERSIONS, 0, &in, &out), "after %s", what);
+    cr_expect_eq(out.error_code, 0);
+    wire_client_close(&client);
+}
+
+Test(dispatch, frames_that_cannot_be_read_end_their_connection_only)
+{
+    static const struct frame_row rows[] = {
+        {"a negative size", 4, {0xff, 0xff, 0xff, 0xff}},
+        {"a size beyond the limit", 4, {0x7f, 0xff, 0xff, 0xff}},
+        {"a TLS hello", 9, {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc}},
+        {"a line of HTTP", 18, "GET / HTTP/1.1\r\n\r\n"},
+        {"a banner of SSH", 20, "SSH-2.0-OpenSSH_9.2\n"},
+        {"no bytes at all", 4, {0, 0, 0, 0}},
+        {"half a header", 8, {0, 0, 0, 4, 0, 18, 0, 0}},
+        {"an unknown key", 14, {0, 0, 0, 10, 0x03, 0xe7, 0, 0, 0, 0, 0, 1, 0xff, 0xff}},
+        {"a negative key", 14, {0, 0, 0, 10, 0xff, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff}},
+        {"too high a version", 14, {0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff}},
+        {"a header without body", 14, {0, 0, 0, 10, 0, 1, 0, 4, 0, 0, 0, 1, 0xff, 0xff}},
+        {"a client id of length -2", 14, {0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xfe}},
+        {"a client id beyond the end", 14, {0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0, 9}},
+        {"bytes behind the body", 15, {0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 7}},
+        {"a count beyond the end",
+         18,
+         {0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff}},
+        {"a negative count",
+         18,
+         {0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}},
+        {"an overlong varint", 20, {0, 0, 0,    16,   0, 3,    0,    9,    0,    0,
+                                    0, 1, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x7f}},
+        {"a forwarded forward", 24, {0, 0, 0, 20, 0x7f, 0x10, 0,    0,    0,    0,    0,    1,
+                                     0, 0, 0, 0,  0x7f, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cr_expect(is_closed_by(rows[i].bytes, rows[i].byte_count), "%s", rows[i].what);
+        expect_canary(rows[i].what);
+    }
+}
+
+Test(dispatch, api_versions_of_the_future_is_answered_in_version_0)
+{
+    static const uint8_t bytes[] = {0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 1, 0xff, 0xff, 0};
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    client.correlation_id = 1;
+    wire_client_send(&client, bytes, sizeof bytes);
+    struct kafka_api_versions_response out;
+
+    cr_assert(wire_client_answer(&client, API_KEY_API_VERSIONS, 0, 1, &out));
+
+    cr_expect_eq(out.error_code, ERROR_CODE_UNSUPPORTED_VERSION);
+    cr_expect_gt(out.api_keys_count, 10);
+    cr_expect(wire_client_is_quiet_for(&client, 500));
+    wire_client_close(&client);
+}
+
+Test(dispatch, software_names_that_are_no_names_are_refused_and_the_connection_stays)
+{
+    static const char *const names[] = {"", "-a", "a-", "a b", "a\n", "\x1b[31m"};
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    struct kafka_api_versions_request in;
+    struct kafka_api_versions_response out;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        kafka_api_versions_request_defaults(&in);
+        in.client_software_name = wire_text_of(names[i]);
+        in.client_software_version = wire_text_of("1.0");
+        cr_assert(wire_client_call(&client, API_KEY_API_VERSIONS, 3, &in, &out));
+        cr_expect_eq(out.error_code, ERROR_CODE_INVALID_REQUEST, "'%s'", names[i]);
+    }
+    in.client_software_name = wire_text_of("apache-kafka-java");
+    in.client_software_version = wire_text_of("4.1.0-SNAPSHOT");
+    cr_assert(wire_client_call(&client, API_KEY_API_VERSIONS, 3, &in, &out));
+    cr_expect_eq(out.error_code, 0);
+    wire_client_close(&client);
+}
+
+Test(dispatch, a_null_client_id_is_served_and_bytes_may_come_one_by_one)
+{
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    client.client_id = NULL;
+    client.correlation_id = 5;
+    struct kafka_api_versions_request in;
+    struct kafka_api_versions_response out;
+    kafka_api_versions_request_defaults(&in);
+    size_t byte_count;
+    const uint8_t *bytes = wire_client_encode(&client, API_KEY_API_VERSIONS, 0, &in, &byte_count);
+
+    for (size_t i = 0; i < byte_count; i++) {
+        wire_client_send(&client, bytes + i, 1);
+        broker_world_run_ms(&world, 10);
+    }
+
+    cr_expect(wire_client_answer(&client, API_KEY_API_VERSIONS, 0, 5, &out));
+    wire_client_close(&client);
+}
+
+Test(dispatch, a_thousand_requests_in_one_piece_are_answered_in_order)
+{
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    struct kafka_api_versions_request in;
+    struct kafka_api_versions_response out;
+    kafka_api_versions_request_defaults(&in);
+    static uint8_t all[64 << 10];
+    size_t used = 0;
+    for (int32_t i = 1; i <= 1000; i++) {
+        client.correlation_id = i;
+        size_t byte_count;
+        const uint8_t *bytes =
+            wire_client_encode(&client, API_KEY_API_VERSIONS, 0, &in, &byte_count);
+        cr_assert_leq(used + byte_count, sizeof all);
+        memcpy(all + used, bytes, byte_count);
+        used += byte_count;
+    }
+
+    wire_client_send(&client, all, used);
+
+    for (int32_t i = 1; i <= 1000; i++) {
+        cr_assert(wire_client_answer(&client, API_KEY_API_VERSIONS, 0, i, &out));
+    }
+    wire_client_close(&client);
+}
