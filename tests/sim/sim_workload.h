@@ -22,4 +22,5 @@ extern const struct sim_workload workload_disk[];
 extern const struct sim_workload workload_log[];
 extern const struct sim_workload workload_net[];
 extern const struct sim_workload workload_quorum[];
+extern const struct sim_workload workload_cluster[];
 extern const struct sim_workload workload_controller[];
