@@ -327,6 +327,15 @@ static void mail_on_deliver(struct mail *mail)
     self->on_settled(self);
 }
 
+void journal_fail(struct journal *self, enum status why)
+{
+    check(self->magic == JOURNAL_MAGIC);
+    check(why != STATUS_OK);
+    if (self->failure == STATUS_OK) {
+        self->failure = why;
+    }
+}
+
 static void write_on_done(struct disk_request *request)
 {
     struct journal *self = container_of(request, struct journal, request);

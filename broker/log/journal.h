@@ -85,6 +85,8 @@ size_t journal_record_bytes_max(const struct journal *self);
 MUST_USE enum status journal_put(struct journal *self, struct journal_record *record);
 /* Called back from a later turn. */
 void journal_wait(struct journal *self, struct journal_waiter *waiter);
+/* The store has failed elsewhere: who waits hears `why`, nothing more is taken or written. */
+void journal_fail(struct journal *self, enum status why);
 void journal_stop_waiting(struct journal_waiter *waiter); /* Accepts one that does not wait. */
 /* Stops the loop until everything put so far is flushed; waiters are told later. For the rare case
  * that must not go on before. */

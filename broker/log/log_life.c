@@ -68,6 +68,10 @@ static void flush_on_flushed(struct journal_waiter *waiter, enum status status)
     struct log_flush *flush = container_of(waiter, struct log_flush, waiter);
     struct log *log = flush->log;
     flush->is_waiting = false;
+    if (status != STATUS_OK) {
+        log_store_fail(log->store,
+                       status); /* First: a deletion that is not durable moves nothing. */
+    }
     if (log->is_deleted) {
         log->job_count -= 1; /* log_life_delete() waited for this. */
         log_life_reap(log);

@@ -159,6 +159,7 @@ void log_store_fail(struct log_store *self, enum status why)
     check(why != STATUS_OK);
     if (self->failure == STATUS_OK) {
         self->failure = why;
+        journal_fail(&self->journal, why); /* What it is writing may reach the disk, untold. */
         trace_line(self->loop->trace, TRACE_ERROR, "log", "store_failed",
                    "shard=%u why=\"%s\" next=\"nothing is acknowledged any more\"",
                    self->options.shard_index, status_text(why));

@@ -119,6 +119,22 @@ Test(journal, failed_flush_is_final)
     cr_expect_eq(rig.journal.flushed_sequence, 1);
 }
 
+Test(journal, write_under_way_is_not_told_once_the_store_has_failed)
+{
+    struct wait wait = {0};
+    cr_assert_eq(journal_rig_put(&rig, 0, 100), STATUS_OK);
+    begin_wait(&wait);
+    sim_world_run_for(rig.world, 30 * SIM_US);
+    cr_assert(rig.journal.is_writing);
+
+    journal_fail(&rig.journal, STATUS_IO);
+    sim_world_run_for(rig.world, SIM_S);
+
+    cr_expect_eq(wait.count, 1);
+    cr_expect_eq(wait.status, STATUS_IO);
+    cr_expect_eq(journal_rig_put(&rig, 0, 100), STATUS_IO);
+}
+
 Test(journal, full_ring_has_no_room_until_a_cut_is_given_up)
 {
     int64_t offset = 0;
