@@ -202,13 +202,6 @@ static enum shell_exit make_plan(struct session *self)
     if (status != STATUS_NOT_FOUND) {
         return fail_directory(self, status);
     }
-    if (brokers != 1 && brokers != DEV_VOTERS_MAX) {
-        return shell_fail(call,
-                          (struct shell_cause){"USAGE",
-                                               "brokers that do not vote are not there yet",
-                                               "use --brokers 1 or --brokers 3"},
-                          "%lld brokers cannot be a cluster in this version", (long long)brokers);
-    }
     self->plan.broker_count = (uint32_t)brokers;
     if (port == 0) {
         return find_ports(self);
@@ -417,7 +410,7 @@ static enum shell_exit kill_run(struct shell_call *call)
 }
 
 static const struct shell_option dev_options[] = {
-    {"--brokers", "N", "how many brokers, 1 or 3 in this version; 3", false},
+    {"--brokers", "N", "how many brokers; 3 of them vote, or 1 of fewer than 3; 3", false},
     {"--processors", "N", "how many processors; 0, since there are none yet", false},
     {"--port", "P", "port of broker-1, the next ones follow; 9092; 0: free ones", false},
     {"--dir", "DIR", "folder of the cluster; " DEFAULT_DIRECTORY, false},

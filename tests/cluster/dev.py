@@ -166,6 +166,13 @@ def three(directory):
              ['broker-3 stopped', 'broker-2 stopped', 'broker-1 stopped'], f'{dev.seen}')
 
 
+def unusual(directory, count):
+    """Brokers beyond the voters, or too few for three of them: all serve, all end in order."""
+    with Dev(directory, '--brokers', count, '--port', 0) as dev:
+        need(len(dev.wait_ready().split(',')) == count, 'not all are named')
+        need(dev.terminate() == 0, f'not ended in order: {dev.seen}')
+
+
 def bad_start(directory):
     with Dev(directory, '--brokers', 1, '--port', 0, '--set', 'broker.no.such.key=1') as dev:
         need(dev.wait_end() == 1, 'a cluster that cannot start must end with 1')
@@ -179,12 +186,13 @@ def main():
     try:
         cold_start()
         need(fail('dev', '--processors', 1, code=2) == 'USAGE', 'processors are refused')
-        need(fail('dev', '--brokers', 2, '--dir', directory / 'two', code=2) == 'USAGE', 'two')
         bootstrap = one_run(directory / 'one')
         second_run(directory / 'one', bootstrap)
         deaths(directory / 'one')
         after_a_crash(directory / 'one')
         three(directory / 'three')
+        unusual(directory / 'two', 2)
+        unusual(directory / 'five', 5)
         bad_start(directory / 'bad')
     finally:
         shutil.rmtree(directory, ignore_errors=True)
