@@ -137,7 +137,7 @@ static void try_append(struct partition *self, struct partition_append *append)
     }
     if (status != STATUS_OK) {
         append->base_offset = -1;
-        finish(append, PARTITION_FAULT_STORAGE);
+        finish(append, status == STATUS_FULL ? PARTITION_FAULT_TOO_LARGE : PARTITION_FAULT_STORAGE);
         return;
     }
     append->end_offset = log_end(self->log);

@@ -18,6 +18,7 @@
     X(TXN_STATE, "the batch does not fit the producer's transaction on this partition")            \
     X(COORDINATOR_FENCED, "the marker's coordinator epoch is older than one seen before")          \
     X(BUSY, "the broker's memory or journal is full for the moment")                               \
+    X(TOO_LARGE, "the batch is larger than the broker's journal can take at once")                 \
     X(UNKNOWN_REPLICA, "the fetching broker is not a replica of the partition")                    \
     X(NOT_AVAILABLE, "the offset is not known yet in the new leader's term")
 

@@ -424,3 +424,18 @@ Test(serve_produce,
         cr_assert_eq(kafka_talk_create(&client, "t", 4, 1, NULL), 0);
     }
 }
+
+Test(serve_produce,
+     a_batch_that_the_journal_cannot_take_is_not_a_storage_error_to_be_tried_for_ever)
+{
+    static const struct kafka_talk_config configs[] = {{"max.message.bytes", "2000000"}, {NULL}};
+    static char value[1500001];
+    memset(value, 'v', sizeof value - 1);
+    cr_assert_eq(kafka_talk_create(&client, "big", 1, 1, configs), 0);
+    struct kafka_talk_batch batch = {.value = value};
+    struct kafka_talk_produce produce = {.topic = "big", .acks = -1};
+    produce.bytes = kafka_talk_batch(&client, &batch, &produce.byte_count);
+
+    cr_expect_eq(kafka_talk_produce(&client, &produce).error_code, ERROR_CODE_MESSAGE_TOO_LARGE);
+    cr_expect_eq(kafka_talk_put(&client, "big", 0, "small"), 0);
+}
