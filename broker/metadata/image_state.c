@@ -195,8 +195,10 @@ struct image_state_topic *image_state_topic_clone(const struct image_state_topic
         image_state_topic_new(other->name, &other->view.id, other->view.is_internal);
     self->partition_capacity = other->view.partition_count;
     self->partitions = shared_node_memory(self->partition_capacity, sizeof *self->partitions);
-    memcpy(self->partitions, other->partitions,
-           other->view.partition_count * sizeof *self->partitions);
+    if (other->view.partition_count > 0) {
+        memcpy(self->partitions, other->partitions,
+               other->view.partition_count * sizeof *self->partitions);
+    }
     self->view.partition_count = other->view.partition_count;
     configs_copy(&self->configs, &other->configs);
     topic_refresh(self);
