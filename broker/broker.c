@@ -379,10 +379,12 @@ static void init_shard(struct broker *self, uint32_t index)
                                                         .lag_ms = config->replica_lag_ms,
                                                         .on_failed = shard_on_failed,
                                                         .context = shard};
-    shard->ledger_options = (struct ledger_set_options){.loop = api->loop,
-                                                        .directory = config->log_dir,
-                                                        .kinds = {group_kind(&self->group_limits)},
-                                                        .kind_count = 1};
+    shard->ledger_options = (struct ledger_set_options){
+        .loop = api->loop,
+        .directory = config->log_dir,
+        .kinds = {group_kind(&self->group_limits)},
+        .kind_count = 1,
+        .snapshot_record_count = (uint64_t)config->snapshot_record_count};
     shard->map_options =
         (struct partition_map_options){.loop = api->loop,
                                        .directory = config->log_dir,

@@ -47,6 +47,8 @@
       "replicas of a partition by default; 0: three, or as many as there are brokers")             \
     X("internal.topic.partitions", INT, internal_partition_count, "50", 1, 1000,                   \
       "partitions of __consumer_offsets and __transaction_state")                                  \
+    X("coordinator.snapshot.records", INT, snapshot_record_count, "65536", 1, INT32_MAX,           \
+      "records of an internal partition between two snapshots of what they came to")               \
     X("group.min.session.timeout.ms", INT, group_session_ms_min, "6000", 1, 86400000,              \
       "shortest session of a group member; does not bind groups of type millrace")                 \
     X("group.max.session.timeout.ms", INT, group_session_ms_max, "1800000", 1, 86400000,           \
