@@ -314,7 +314,10 @@ static void say_hello(struct quorum *self, int32_t node_id)
         head.has_cluster_id = true;
         memcpy(head.cluster_id, self->meta.cluster_id, sizeof head.cluster_id);
     } else {
+        static const uint8_t zero[16];
         quorum_birth_hello(&self->birth, &hello);
+        memcpy(head.cluster_id, self->birth.meta.cluster_id, sizeof head.cluster_id);
+        head.has_cluster_id = memcmp(head.cluster_id, zero, sizeof zero) != 0;
     }
     uint8_t *frame = NULL;
     size_t byte_count = 0;

@@ -42,8 +42,8 @@ static int snapshot(struct raft_fsm *machine, struct raft_buffer *out_buffers[],
 {
     static uint8_t zeros[8];
     struct quorum_core *self = machine->data;
-    if (self->is_dead) {
-        return RAFT_BUSY;
+    if (self->is_dead || self->raft.last_applied < self->applied_raft_index) {
+        return RAFT_BUSY; /* Behind a restart in place the state is ahead of what libraft knows. */
     }
     struct quorum_envelope_state state = {.command_count = self->command_count,
                                           .raft_index = self->raft.last_applied};

@@ -12,6 +12,8 @@
 
 #define BIRTH_TERM 1U
 
+static const uint8_t zero_id[16];
+
 void quorum_birth_init(struct quorum_birth *self, const struct quorum_meta *meta,
                        const int32_t *voter_ids, uint32_t voter_count)
 {
@@ -71,20 +73,37 @@ static void learn(struct quorum_birth *self, int32_t node_id, const uint8_t dire
     memset(self->agrees, 0, sizeof self->agrees);
 }
 
-static bool is_same_list(const struct quorum_birth *self, const struct quorum_message_hello *hello)
+/* The cluster id that somebody was configured with is everybody's; none stays with the other. */
+static bool learn_cluster_id(struct quorum_birth *self, const uint8_t *cluster_id)
+{
+    uint8_t *own = self->meta.cluster_id;
+    if (memcmp(cluster_id, zero_id, sizeof zero_id) == 0 ||
+        memcmp(cluster_id, own, sizeof zero_id) == 0) {
+        return true;
+    }
+    if (memcmp(own, zero_id, sizeof zero_id) != 0) {
+        return false;
+    }
+    memcpy(own, cluster_id, sizeof zero_id);
+    memset(self->agrees, 0, sizeof self->agrees);
+    return true;
+}
+
+static bool is_same_list(const struct quorum_birth *self, const struct quorum_message_hello *hello,
+                         const uint8_t *cluster_id)
 {
     const struct quorum_meta *meta = &self->meta;
     return hello->voter_count == self->voter_count && hello->known_count == meta->voter_count &&
+           memcmp(cluster_id, meta->cluster_id, sizeof meta->cluster_id) == 0 &&
            memcmp(hello->known, meta->voters, meta->voter_count * sizeof *meta->voters) == 0;
 }
 
 /* Cluster id: of the options, else out of all directory ids, which are random. */
 static void be_born(const struct quorum_birth *self, struct quorum_meta *out_meta)
 {
-    static const uint8_t zero[16];
     *out_meta = self->meta;
     out_meta->is_born = true;
-    if (memcmp(out_meta->cluster_id, zero, sizeof zero) == 0) {
+    if (memcmp(out_meta->cluster_id, zero_id, sizeof zero_id) == 0) {
         XXH128_canonical_t canonical;
         XXH128_canonicalFromHash(
             &canonical,
@@ -122,8 +141,12 @@ bool quorum_birth_hear(struct quorum_birth *self, const struct quorum_message_he
     if (hello->is_born) {
         return join_birth(self, hello, cluster_id, out_meta);
     }
+    if (!learn_cluster_id(self, cluster_id)) {
+        self->agrees[place] = false;
+        return false;
+    }
     learn(self, hello->node_id, hello->directory_id);
-    self->agrees[place] = is_same_list(self, hello);
+    self->agrees[place] = is_same_list(self, hello, cluster_id);
     if (self->is_foreign || self->meta.voter_count != self->voter_count) {
         return false;
     }

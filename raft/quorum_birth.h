@@ -2,10 +2,11 @@
  *
  * Each voter starts with a directory id of its own and tells it to the others, together with all it
  * has heard. When every configured voter has told the same complete list, each writes the same
- * configuration under the same cluster id, both following from that list. A voter that was cut off
- * in that moment is born later, from what a peer that is born says: if the list holds its own
- * directory id, it has promised nothing to anybody yet and may write the same.
- * A voter whose id is not in that list was wiped: it waits to be admitted, and takes no part.
+ * configuration under the same cluster id: the one that any of them was configured with, or one
+ * that follows from the list. A voter that was cut off in that moment is born later, from what a
+ * peer that is born says: if the list holds its own directory id, it has promised nothing to
+ * anybody yet and may write the same. A voter whose id is not in that list was wiped: it waits to
+ * be admitted, and takes no part.
  *
  * Owner: the quorum. Loop: the quorum's. Limits: QUORUM_META_VOTERS_MAX voters. */
 #pragma once
@@ -25,7 +26,8 @@ void quorum_birth_init(struct quorum_birth *self, const struct quorum_meta *meta
                        const int32_t *voter_ids, uint32_t voter_count);
 /* What to tell the others. */
 void quorum_birth_hello(const struct quorum_birth *self, struct quorum_message_hello *out_hello);
-/* `cluster_id` is what a born peer says. True: `out_meta` is what to be born as. */
+/* `cluster_id` is what the peer is born or configured with, zero when with none. True: `out_meta`
+ * is what to be born as. */
 bool quorum_birth_hear(struct quorum_birth *self, const struct quorum_message_hello *hello,
                        const uint8_t *cluster_id, struct quorum_meta *out_meta);
 /* True for a single voter: born without asking anybody. */

@@ -30,14 +30,15 @@ static void set_up(void)
 static void say(int32_t from, int32_t to)
 {
     struct quorum_message_hello hello;
+    const uint8_t *cluster_id = births[from].meta.cluster_id;
     quorum_birth_hello(&births[from], &hello);
     if (is_born[from]) {
+        cluster_id = metas[from].cluster_id;
         hello.is_born = true;
         hello.known_count = metas[from].voter_count;
         memcpy(hello.known, metas[from].voters, sizeof hello.known);
     }
-    if (!is_born[to] &&
-        quorum_birth_hear(&births[to], &hello, metas[from].cluster_id, &metas[to])) {
+    if (!is_born[to] && quorum_birth_hear(&births[to], &hello, cluster_id, &metas[to])) {
         is_born[to] = true;
     }
 }
@@ -148,6 +149,32 @@ Test(quorum_birth, other_list_of_voters_is_no_agreement)
     quorum_birth_init(&births[2], &meta, other_ids, 3);
 
     for (int i = 0; i < 5; i++) {
+        all_say();
+    }
+
+    cr_expect_not(is_born[1] || is_born[2] || is_born[3]);
+}
+
+Test(quorum_birth, cluster_id_that_one_was_told_is_everybodys)
+{
+    memset(births[2].meta.cluster_id, 0xab, 16);
+
+    for (int i = 0; i < 4; i++) {
+        all_say();
+    }
+
+    for (int32_t i = 1; i <= 3; i++) {
+        cr_assert(is_born[i]);
+        cr_expect_eq(metas[i].cluster_id[5], 0xab);
+    }
+}
+
+Test(quorum_birth, two_that_were_told_different_cluster_ids_are_not_born)
+{
+    memset(births[2].meta.cluster_id, 0xab, 16);
+    memset(births[3].meta.cluster_id, 0xcd, 16);
+
+    for (int i = 0; i < 10; i++) {
         all_say();
     }
 
