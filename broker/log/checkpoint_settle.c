@@ -15,6 +15,7 @@ static enum status take_segment(struct checkpoint_settle *self, struct segment *
         TRY(segment_collect_sides(segment, &file->sides));
     } else {
         file->sides.base_offset = segment->base_offset;
+        memcpy(file->sides.former, segment->sides, sizeof segment->sides);
     }
     self->file_count += 1;
     for (uint32_t side = 0; side < SEGMENT_SIDES; side++) {

@@ -276,11 +276,12 @@ static enum status write_side(struct disk *disk, const char *path,
     struct disk_file *file = NULL;
     TRY(disk_open(disk, path, DISK_OPEN_WRITE | DISK_OPEN_CREATE, &file));
     enum status status = STATUS_OK;
-    if (side->position == 0) {
-        status = disk_file_truncate(disk, file, 0); /* An earlier, longer content. */
-    }
-    if (status == STATUS_OK && side->byte_count > 0) {
+    if (side->byte_count > 0) {
         status = disk_file_write(disk, file, side->position, side->bytes, side->byte_count);
+    }
+    if (status == STATUS_OK && side->position == 0) {
+        /* An earlier, longer content; not before, since the same bytes may be counted on. */
+        status = disk_file_truncate(disk, file, side->byte_count);
     }
     if (status == STATUS_OK && must_last) {
         status = disk_file_sync(disk, file);
