@@ -105,7 +105,9 @@ static void on_closed(void *context)
     }
     if (play->user.failed_shards == 0) {
         for (uint32_t i = 0; i < play->user.part_count; i++) {
-            log_model_flush_all(&play->parts[i].model);
+            if (!play->parts[i].is_unreadable) { /* Else its state is not known. */
+                log_model_flush_all(&play->parts[i].model);
+            }
         }
         play->close_count += 1;
     }
