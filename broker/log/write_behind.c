@@ -330,10 +330,11 @@ static void write_on_done(struct disk_request *request)
     log->is_writing = false;
     log->job_count -= 1;
     if (status == STATUS_OK && job->version == log->version && !log->is_deleted) {
-        /* The segment may have gone by retention; then nobody looks for it. */
+        /* The segment may have gone by retention, and another one may lie where it was in memory:
+         * only the offset tells them apart. */
         for (uint32_t i = 0; i < log->state.segment_count; i++) {
             struct segment *segment = log->state.segments[i];
-            if (segment == job->segment && segment->written_bytes < job->end) {
+            if (segment->base_offset == job->segment_base && segment->written_bytes < job->end) {
                 segment->written_bytes = job->end;
             }
         }
