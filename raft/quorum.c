@@ -38,7 +38,10 @@ struct quorum {
     uint32_t waiting_count;
     struct list entries; /* struct entry, handed to libraft. */
     uint32_t entry_count;
-    struct list answered; /* Proposals whose status is known. */
+    struct list asking; /* Confirmations that wait for the next barrier. */
+    uint32_t asking_count;
+    struct confirmation *confirmation; /* Owned; the barrier under way; NULL: none. */
+    struct list answered;              /* Proposals whose status is known. */
     struct mail turn;
     bool is_turn_posted;
     bool is_turning;
@@ -56,6 +59,13 @@ struct entry {
     struct raft_apply request;
     struct quorum *quorum;
     struct list link;
+    struct list proposals;
+};
+
+/* Confirmations that share a barrier. */
+struct confirmation {
+    struct raft_barrier request;
+    struct quorum *quorum;
     struct list proposals;
 };
 
@@ -78,7 +88,18 @@ static void answer_all(struct quorum *self, struct list *proposals, enum status 
 static void answer_waiting(struct quorum *self, enum status status)
 {
     answer_all(self, &self->waiting, status);
+    answer_all(self, &self->asking, status);
     self->waiting_count = 0;
+    self->asking_count = 0;
+}
+
+static void answer_confirmation(struct quorum *self, enum status status)
+{
+    if (self->confirmation != NULL) {
+        answer_all(self, &self->confirmation->proposals, status);
+        free(self->confirmation);
+        self->confirmation = NULL;
+    }
 }
 
 static void entry_free(struct entry *entry)
@@ -170,14 +191,52 @@ static void submit_inside(struct quorum_core *core, void *argument)
     }
 }
 
-static bool may_submit(const struct quorum *self)
+static void confirm_on_applied(struct raft_barrier *request, int code)
+{
+    struct confirmation *confirmation = container_of(request, struct confirmation, request);
+    answer_confirmation(confirmation->quorum, code == 0 ? STATUS_OK : STATUS_NOT_LEADER);
+}
+
+static void confirm_inside(struct quorum_core *core, void *argument)
+{
+    struct quorum *self = argument;
+    struct confirmation *confirmation = calloc(1, sizeof *confirmation);
+    if (confirmation == NULL) {
+        answer_all(self, &self->asking, STATUS_FULL);
+        self->asking_count = 0;
+        return;
+    }
+    confirmation->quorum = self;
+    list_init(&confirmation->proposals);
+    struct list *link;
+    while ((link = list_take_first(&self->asking)) != NULL) {
+        list_append(&confirmation->proposals, link);
+    }
+    self->asking_count = 0;
+    self->confirmation = confirmation;
+    if (raft_barrier(&core->raft, &confirmation->request, confirm_on_applied) != 0) {
+        answer_confirmation(self, STATUS_NOT_LEADER);
+    }
+}
+
+static bool may_enter(const struct quorum *self)
 {
     const struct quorum_core *core = &self->core;
     /* While a message waits for an idle disk, the disk gets nothing new. */
     return self->is_core_open && !core->is_dead && !self->is_closing && core->is_ready &&
            core->raft.state == RAFT_LEADER && core->raft.transfer == NULL &&
-           list_is_empty(&core->held) && self->entry_count < ENTRIES_IN_FLIGHT_MAX &&
-           !list_is_empty(&self->waiting);
+           list_is_empty(&core->held);
+}
+
+static bool may_submit(const struct quorum *self)
+{
+    return !list_is_empty(&self->waiting) && self->entry_count < ENTRIES_IN_FLIGHT_MAX &&
+           may_enter(self);
+}
+
+static bool may_confirm(const struct quorum *self)
+{
+    return !list_is_empty(&self->asking) && self->confirmation == NULL && may_enter(self);
 }
 
 /* --- A turn: what is due outside the core ----------------------------------------------------- */
@@ -213,6 +272,7 @@ static void turn_death(struct quorum *self)
     }
     self->is_fatal_told = true;
     answer_entries(self, STATUS_UNKNOWN);
+    answer_confirmation(self, STATUS_CANCELED);
     answer_waiting(self, STATUS_CANCELED);
     self->options.on_fatal(self->options.context, self->core.death);
 }
@@ -240,6 +300,9 @@ static void turn(struct quorum *self)
         while (may_submit(self)) {
             quorum_core_run(&self->core, submit_inside, self);
         }
+        if (may_confirm(self)) {
+            quorum_core_run(&self->core, confirm_inside, self);
+        }
         turn_answers(self);
     }
     self->is_turning = false;
@@ -266,22 +329,42 @@ static void core_on_turn(void *context)
     turn(context);
 }
 
-void quorum_propose(struct quorum *self, struct quorum_proposal *proposal)
+/* False: it was refused. */
+static bool admit(struct quorum *self, struct quorum_proposal *proposal, uint32_t count)
 {
     check(self->magic == QUORUM_MAGIC);
     check(proposal->on_done != NULL);
     list_init(&proposal->link);
     if (self->is_closing || (self->is_core_open && self->core.is_dead)) {
         answer(self, proposal, STATUS_CANCELED);
-    } else if (proposal->byte_count > QUORUM_PROPOSAL_BYTES_MAX) {
-        answer(self, proposal, STATUS_INVALID);
     } else if (!is_ready(self)) {
         answer(self, proposal, STATUS_NOT_LEADER);
-    } else if (self->waiting_count == QUORUM_PROPOSALS_MAX) {
+    } else if (count == QUORUM_PROPOSALS_MAX) {
         answer(self, proposal, STATUS_FULL);
     } else {
-        self->waiting_count += 1;
-        list_append(&self->waiting, &proposal->link);
+        return true;
+    }
+    return false;
+}
+
+void quorum_propose(struct quorum *self, struct quorum_proposal *proposal)
+{
+    if (admit(self, proposal, self->waiting_count)) {
+        if (proposal->byte_count > QUORUM_PROPOSAL_BYTES_MAX) {
+            answer(self, proposal, STATUS_INVALID);
+        } else {
+            self->waiting_count += 1;
+            list_append(&self->waiting, &proposal->link);
+        }
+    }
+    post_turn(self);
+}
+
+void quorum_confirm(struct quorum *self, struct quorum_proposal *proposal)
+{
+    if (admit(self, proposal, self->asking_count)) {
+        self->asking_count += 1;
+        list_append(&self->asking, &proposal->link);
     }
     post_turn(self);
 }
@@ -458,34 +541,6 @@ static enum status open_core(struct quorum *self)
     return quorum_core_open(&self->core, &core_options);
 }
 
-static void find_quorum_files(void *context, const char *name, bool is_directory)
-{
-    bool *has_any = context;
-    if (!is_directory && (strcmp(name, "vote") == 0 || strncmp(name, "log-", 4) == 0 ||
-                          strncmp(name, "snapshot-", 9) == 0)) {
-        *has_any = true;
-    }
-}
-
-/* Who this directory is; an empty one gets its id. */
-static enum status load_meta(struct quorum *self)
-{
-    struct disk *disk = self->options.loop->disk;
-    enum status status = quorum_meta_load(disk, self->directory, &self->meta);
-    if (status == STATUS_NOT_FOUND) {
-        bool has_any = false;
-        TRY(disk_list(disk, self->directory, find_quorum_files, &has_any));
-        if (has_any) {
-            return STATUS_CORRUPT; /* A voter that forgot who it is must not vote. */
-        }
-        self->meta = (struct quorum_meta){.node_id = self->options.node_id};
-        prng_fill(&self->options.loop->prng, self->meta.directory_id,
-                  sizeof self->meta.directory_id);
-        return quorum_meta_store(&self->meta, disk, self->directory);
-    }
-    return status;
-}
-
 static enum status check_meta(const struct quorum *self)
 {
     static const uint8_t zero[16];
@@ -515,27 +570,9 @@ static void start_birth(struct quorum *self)
     quorum_birth_init(&self->birth, &meta, ids, count);
 }
 
-/* The directory's own name has to be safe, too, before anything in it counts. */
-static enum status make_directory(struct quorum *self)
-{
-    struct disk *disk = self->options.loop->disk;
-    TRY(disk_make_directory(disk, self->directory));
-    char parent[DISK_PATH_BYTES_MAX];
-    (void)snprintf(parent, sizeof parent, "%s", self->directory);
-    char *slash = strrchr(parent, '/');
-    if (slash == NULL) {
-        return disk_sync_directory(disk, ".");
-    }
-    slash[slash == parent ? 1 : 0] = 0;
-    return disk_sync_directory(disk, parent);
-}
-
 static enum status start(struct quorum *self)
 {
-    TRY(make_directory(self));
-    /* What is read below counts from here on: names included. */
-    TRY(disk_sync_directory(self->options.loop->disk, self->directory));
-    TRY(load_meta(self));
+    TRY(quorum_meta_open(self->options.loop, self->directory, self->options.node_id, &self->meta));
     TRY(check_meta(self));
     if (!self->meta.is_born) {
         start_birth(self);
@@ -588,6 +625,7 @@ enum status quorum_open(const struct quorum_options *options, struct quorum **ou
     set_defaults(&self->options);
     list_init(&self->waiting);
     list_init(&self->entries);
+    list_init(&self->asking);
     list_init(&self->answered);
     timer_init(&self->hello, &options->loop->timers, hello_on_fire);
     int length = snprintf(self->directory, sizeof self->directory, "%s", options->directory);
@@ -611,6 +649,7 @@ static void close_on_mail(struct mail *mail)
     struct quorum *self = container_of(mail, struct quorum, end);
     check(!self->is_turning);
     answer_entries(self, STATUS_UNKNOWN);
+    answer_confirmation(self, STATUS_CANCELED);
     answer_waiting(self, STATUS_CANCELED);
     if (self->is_core_open) {
         quorum_core_close(&self->core);

@@ -87,6 +87,10 @@ MUST_USE enum status quorum_open(const struct quorum_options *options, struct qu
 void quorum_close(struct quorum *self, void (*on_closed)(void *context), void *context);
 /* Cannot fail; refusals come through on_done, never from inside this call. */
 void quorum_propose(struct quorum *self, struct quorum_proposal *proposal);
+/* For a read that must be current: OK when this node led behind the moment of the call, and all
+ * that was committed until then is applied here. `bytes` are not looked at. Those that wait share
+ * one barrier. NOT_LEADER, FULL, CANCELED; never from inside this call. */
+void quorum_confirm(struct quorum *self, struct quorum_proposal *proposal);
 /* A leader gives its place to the follower that is furthest; for an orderly stop. */
 void quorum_hand_over(struct quorum *self);
 struct quorum_status quorum_status_of(const struct quorum *self);

@@ -117,3 +117,50 @@ enum status quorum_meta_store(const struct quorum_meta *self, struct disk *disk,
     size_t byte_count = quorum_meta_encode(self, bytes);
     return disk_replace_file(disk, directory, "meta", bytes, byte_count);
 }
+
+/* --- The directory ---------------------------------------------------------------------------- */
+
+/* Its own name has to be safe, too, before anything in it counts. */
+static enum status make_directory(struct disk *disk, const char *directory)
+{
+    TRY(disk_make_directory(disk, directory));
+    char parent[DISK_PATH_BYTES_MAX];
+    (void)snprintf(parent, sizeof parent, "%s", directory);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL) {
+        return disk_sync_directory(disk, ".");
+    }
+    slash[slash == parent ? 1 : 0] = 0;
+    return disk_sync_directory(disk, parent);
+}
+
+static void open_on_entry(void *context, const char *name, bool is_directory)
+{
+    bool *has_any = context;
+    if (!is_directory && (strcmp(name, "vote") == 0 || strncmp(name, "log-", 4) == 0 ||
+                          strncmp(name, "snapshot-", 9) == 0)) {
+        *has_any = true;
+    }
+}
+
+enum status quorum_meta_open(struct loop *loop, const char *directory, int32_t node_id,
+                             struct quorum_meta *out_meta)
+{
+    TRY(make_directory(loop->disk, directory));
+    /* What is read from here on counts: names included. */
+    TRY(disk_sync_directory(loop->disk, directory));
+    enum status status = quorum_meta_load(loop->disk, directory, out_meta);
+    if (status != STATUS_NOT_FOUND) {
+        return status;
+    }
+    bool has_any = false;
+    TRY(disk_list(loop->disk, directory, open_on_entry, &has_any));
+    if (has_any) {
+        return STATUS_CORRUPT; /* A voter that forgot who it is must not vote. */
+    }
+    struct quorum_meta meta = {.node_id = node_id};
+    prng_fill(&loop->prng, meta.directory_id, sizeof meta.directory_id);
+    TRY(quorum_meta_store(&meta, loop->disk, directory));
+    *out_meta = meta;
+    return STATUS_OK;
+}

@@ -17,7 +17,7 @@
  * Owner: the quorum. Loop: the quorum's. Limits: QUORUM_META_VOTERS_MAX voters. */
 #pragma once
 
-#include "proto/sys/disk.h"
+#include "proto/sys/loop.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,3 +55,7 @@ MUST_USE enum status quorum_meta_load(struct disk *disk, const char *directory,
                                       struct quorum_meta *out_meta);
 MUST_USE enum status quorum_meta_store(const struct quorum_meta *self, struct disk *disk,
                                        const char *directory);
+/* Makes the directory when it is missing, and says who it is; an empty one gets its id.
+ * STATUS_CORRUPT also when it holds a voter's other files. */
+MUST_USE enum status quorum_meta_open(struct loop *loop, const char *directory, int32_t node_id,
+                                      struct quorum_meta *out_meta);

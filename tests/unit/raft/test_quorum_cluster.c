@@ -407,6 +407,39 @@ Test(quorum_cluster, cut_leader_knows_that_it_may_lead_no_more)
     cr_expect_eq(propose_to(leader()), STATUS_OK);
 }
 
+static void confirm_inside(void *context)
+{
+    struct ask *ask = context;
+    ask->proposal = (struct quorum_proposal){.on_done = ask_on_done};
+    quorum_confirm(ask->quorum, &ask->proposal);
+}
+
+Test(quorum_cluster, read_is_confirmed_by_a_leader_and_not_by_one_that_was_cut_off)
+{
+    start_all();
+    sim_world_run_for(world, 3 * SIM_S);
+    struct voter *old = &voters[leader()];
+    struct ask first = {.quorum = old->quorum};
+    struct ask second = {.quorum = old->quorum};
+    cr_assert(sim_node_run(old->node, confirm_inside, &first));
+    cr_assert(sim_node_run(old->node, confirm_inside, &second));
+    sim_world_run_for(world, 100 * SIM_MS);
+    cr_expect(first.is_done && first.status == STATUS_OK);
+    cr_expect(second.is_done && second.status == STATUS_OK);
+
+    for (uint32_t i = 1; i <= VOTER_COUNT; i++) {
+        if (&voters[i] != old) {
+            sim_network_cut(old->node, voters[i].node);
+        }
+    }
+    struct ask third = {.quorum = old->quorum};
+    cr_assert(sim_node_run(old->node, confirm_inside, &third));
+    sim_world_run_for(world, 200 * SIM_MS);
+    cr_expect_not(third.is_done);
+    sim_world_run_for(world, 5 * SIM_S);
+    cr_expect(third.is_done && third.status == STATUS_NOT_LEADER);
+}
+
 static void hand_over_inside(void *context)
 {
     quorum_hand_over(((struct voter *)context)->quorum);
