@@ -1,0 +1,129 @@
+/* Transactions of one transactional id: records and offsets that readers see all or none of.
+ *
+ * It drives a producer core. txn_core_start() takes the id over: whoever used it before is fenced
+ * and its open transaction aborted. Then begin, send, end, begin, …; what was sent between begin
+ * and commit becomes visible by the commit. Where the cluster finalizes transaction.version 2 or
+ * more, a write adds its partition by itself and every end raises the producer epoch (KIP-890);
+ * else each partition is added before its first batch leaves. Whatever breaks on the way is tried
+ * again with the same sequences until it is done, is refused for good, or time is over.
+ *
+ *     NEW -start-> READY -begin-> OPEN -commit, abort-> READY
+ *     OPEN -a record or an operation failed-> BROKEN -abort-> READY
+ *     any -fenced, or refused for good-> DEAD: only close is left
+ *
+ * One operation (start, send_offsets, commit, abort) at a time; each ends by its callback, never
+ * inside the function that began it. An operation that ends as TIMEOUT may have happened: start and
+ * the end of a transaction can be called again (the same end, not the other one) and find that out;
+ * send_offsets leaves the transaction broken.
+ *
+ * Owner: whoever embeds it. Loop: the options'. Limits: the producer's `buffer_bytes_max`;
+ * TXN_CORE_OFFSETS_MAX offsets in one call. */
+#pragma once
+
+#include "client/coordinator_core.h"
+#include "client/producer_core.h"
+
+#define TXN_CORE_OFFSETS_MAX 100000U
+
+enum txn_core_state {
+    TXN_CORE_NEW,
+    TXN_CORE_READY,
+    TXN_CORE_OPEN,
+    TXN_CORE_BROKEN, /* Open, but can only be aborted. */
+    TXN_CORE_ENDING, /* Commit or abort has begun and has not ended well yet. */
+    TXN_CORE_DEAD,
+};
+
+struct txn_core_outcome {
+    enum status status; /* OK; TIMEOUT: as above; FENCED: another one uses the id; else why not. */
+    int16_t error_code; /* What the broker said; 0: nothing. */
+    bool must_abort;    /* The transaction is open and broken: abort it, then go on. */
+    bool is_fatal;      /* This core is of no use any more. */
+};
+
+typedef void txn_core_on_done(void *context, const struct txn_core_outcome *outcome);
+
+struct txn_core_options {
+    /* transactional_id and transaction_timeout_ms are needed; on_delivery, on_closed and context
+     * are called as they are. Reports of records come before the end of their transaction does. */
+    struct producer_core_options producer;
+};
+
+struct txn_core_offset {
+    struct wire_text topic;
+    int32_t partition;
+    int64_t offset;            /* The next one to read. */
+    int32_t leader_epoch;      /* -1: not known. */
+    struct wire_text metadata; /* May be empty. */
+};
+
+/* Whose offsets: a group's member, or anyone (generation -1, member id and instance id empty). */
+struct txn_core_group {
+    struct wire_text group;
+    int32_t generation;
+    struct wire_text member_id;
+    struct wire_text instance_id; /* Empty: none. */
+};
+
+struct txn_core {
+    uint32_t magic;
+    struct producer_core producer;
+    struct producer_core_options outer; /* Its callbacks are the owner's. */
+    struct coordinator_core coordinator;
+    enum txn_core_state state;
+    struct txn_core_outcome fault; /* Why it is broken or dead. */
+    bool is_implicit;              /* Writes add their partitions: transaction.version 2. */
+    bool is_implicit_ahead;        /* The same, as last heard; taken over between transactions. */
+    bool has_writes;               /* The broker may know of this transaction. */
+    bool is_commit;                /* ENDING: which end. */
+    bool is_end_sent;
+    bool needs_epoch; /* Sequences are missing: a new epoch is needed behind the abort. */
+    bool is_dropping;
+    uint64_t unreported_count; /* Records of this transaction. */
+    /* The operation under way. */
+    txn_core_on_done *on_done; /* NULL: none. */
+    void *on_done_context;
+    int64_t deadline_ns;
+    struct timer deadline;
+    struct mail done_mail;
+    bool is_done_posted;
+    struct txn_core_outcome outcome;
+    struct coordinator_op op;  /* InitProducerId, AddOffsetsToTxn, EndTxn. */
+    struct coordinator_op add; /* AddPartitionsToTxn. */
+    bool is_op_running;
+    bool is_adding;
+    struct mail step_mail;
+    bool is_step_posted;
+    struct txn_offsets *offsets; /* Owned; of the send_offsets under way. */
+    bool is_closing;
+};
+
+/* In place. `options->producer.transactional_id` is borrowed for life. */
+void txn_core_init(struct txn_core *self, const struct txn_core_options *options);
+/* Does not abort: what is open ends by its timeout, or when the id is taken over. Reports what is
+ * left, ends the operation under way (CANCELED), then on_closed. */
+void txn_core_close(struct txn_core *self);
+
+/* Deadlines are times of the loop's clock; INT64_MAX: none. INVALID: not in this state, or another
+ * operation is under way; then there is no callback. */
+MUST_USE enum status txn_core_start(struct txn_core *self, int64_t deadline_ns,
+                                    txn_core_on_done *on_done, void *context);
+/* READY -> OPEN, at once: nothing is sent for it. */
+MUST_USE enum status txn_core_begin(struct txn_core *self);
+/* As producer_core_send(), with one report for each; INVALID also outside of a transaction, and
+ * CANCELED in one that is broken. */
+MUST_USE enum status txn_core_send(struct txn_core *self, const struct producer_record *record);
+/* The offsets become the group's when this transaction commits. All is copied. */
+MUST_USE enum status txn_core_send_offsets(struct txn_core *self,
+                                           const struct txn_core_group *group,
+                                           const struct txn_core_offset *offsets,
+                                           uint32_t offset_count, int64_t deadline_ns,
+                                           txn_core_on_done *on_done, void *context);
+/* Sends what lingers, waits for all reports, commits. Of a broken transaction: must_abort. Nothing
+ * is asked where nothing was sent. */
+MUST_USE enum status txn_core_commit(struct txn_core *self, int64_t deadline_ns,
+                                     txn_core_on_done *on_done, void *context);
+/* What has not left is reported as CANCELED. */
+MUST_USE enum status txn_core_abort(struct txn_core *self, int64_t deadline_ns,
+                                    txn_core_on_done *on_done, void *context);
+enum txn_core_state txn_core_state(const struct txn_core *self);
