@@ -154,7 +154,8 @@ bool quorum_core_is_busy(const struct quorum_core *self);
 /* Looks into the core's log; 0 for what it does not hold. */
 uint64_t quorum_core_last_index(const struct quorum_core *self);
 uint64_t quorum_core_term_at(const struct quorum_core *self, uint64_t index);
-/* Makes the core's configuration that of the log up to `index`. Inside; not for leaders. */
+/* Makes the core's configuration that of the log up to `index`. Inside; not for leaders, but for
+ * one whom the message at hand ends. */
 void quorum_core_set_configuration(struct quorum_core *self, uint64_t index);
 
 /* Of an open quorum, for tests; NULL before birth. In quorum.c. */

@@ -183,8 +183,9 @@ static void give_append_entries(struct quorum_core *self, const struct quorum_me
         quorum_core_term_at(self, out->prev_log_index) == out->prev_log_term &&
         (raft->configuration_index >= conflict ||
          raft->configuration_uncommitted_index >= conflict) &&
-        raft->state != RAFT_LEADER && quorum_remedy_is_on(QUORUM_REMEDY_HISTORY)) {
-        /* libraft would roll back to an entry that it may not hold any more. */
+        quorum_remedy_is_on(QUORUM_REMEDY_HISTORY)) {
+        /* libraft would roll back to an entry that it may not hold any more. So would a leader,
+         * which this request of a higher term ends before it cuts the log. */
         quorum_core_set_configuration(self, conflict - 1);
     }
     give_entries(message, skip, out);

@@ -124,6 +124,7 @@ static bool parse_option(int option, struct sim_runner *runner)
 int main(int argument_count, char **arguments)
 {
     struct sim_runner runner = {.seed_first = 1, .seed_last = SEEDS_DEFAULT};
+    setvbuf(stdout, NULL, _IOLBF, 0); /* Long runs are looked at while they last. */
     const char *seeds = getenv("MILLRACE_SIM_SEEDS"); /* tests/run says how many. */
     if (seeds != NULL && strtoull(seeds, NULL, 10) > 0) {
         runner.seed_last = strtoull(seeds, NULL, 10);

@@ -480,6 +480,44 @@ Test(quorum_remedy, history)
     expect_needed(QUORUM_REMEDY_HISTORY, change_is_rolled_back_behind_a_snapshot);
 }
 
+static void demote_inside(struct quorum_core *self, void *argument)
+{
+    (void)argument;
+    struct raft_change *change = raft_calloc(1, sizeof *change);
+    must(raft_assign(&self->raft, change, id_of(1), RAFT_STANDBY, NULL) == 0);
+}
+
+static void demote_in_node(void *context)
+{
+    (void)context;
+    quorum_core_run(core, demote_inside, NULL);
+}
+
+/* As above, but the change is the own one of a leader that steps down. */
+static bool own_change_is_rolled_back_behind_a_snapshot(void)
+{
+    tell(1, append_entries(2, 1, 1, 0, 20, 2));
+    elect();
+    uint64_t term = core->raft.current_term;
+    tell(3, result_of(term, 0, 22));
+    wait_ms(100);
+    must(core->raft.commit_index == 22 && core->raft.log.offset > 1);
+    must(sim_node_run(node, demote_in_node, NULL));
+    wait_ms(20);
+    must(core->raft.configuration_uncommitted_index == 23);
+
+    tell(3, append_entries(term + 1, 22, term, 22, 1, term + 1));
+    return core->raft.state == RAFT_FOLLOWER &&
+           core->raft.configuration.servers[0].role == RAFT_VOTER &&
+           core->raft.configuration_uncommitted_index == 0 &&
+           quorum_core_term_at(core, 23) == term + 1;
+}
+
+Test(quorum_remedy, history_of_a_leader_that_steps_down)
+{
+    expect_needed(QUORUM_REMEDY_HISTORY, own_change_is_rolled_back_behind_a_snapshot);
+}
+
 /* A snapshot up to 21 of term 4 meets an entry 21 of term 5 that was never committed. */
 static bool conflicting_snapshot_gets_in(void)
 {
