@@ -10,6 +10,7 @@
 #define PEERS_MAGIC 0x9ee25e1dU
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 1000
+#define SILENCE_MS 3000 /* Of a peer that takes nothing; then its host is taken for dead. */
 #define DIAL_MS                                                                                    \
     1000 /* Given up and tried anew: what answers a lost first packet comes too late.              \
           */
@@ -99,6 +100,7 @@ static void link_on_connected(struct socket *socket, enum status status)
     peer->is_connected = true;
     peer->pause_ms = PAUSE_MS_MIN;
     socket_read_start(socket);
+    socket_limit_silence(socket, SILENCE_MS);
     if (self->has_user) {
         self->user.on_connected(self->user.context, peer->node_id);
     }

@@ -6,7 +6,8 @@
  * (the quorum's), and forgets the ticket: nothing is answered. A link is dialled again after a
  * growing pause; what does not fit its queue, or finds no link, is dropped without a word, since
  * raft says it again. A link that breaks after it was up says that the peer's process died: an
- * election need not wait.
+ * election need not wait. So does one whose peer takes no byte for some seconds: a host without
+ * power says nothing, not even when it is back.
  *
  * Owner: the node; it outlives the quorum that uses it. Loop: the quorum's.
  * Limits: queue_bytes_max per peer and for frames posted; PEER_TRANSPORT_QUEUE_FRAMES_MAX. */

@@ -72,6 +72,13 @@ void socket_write(struct socket *socket, struct socket_write *write)
     socket->service->ops->write(socket, write);
 }
 
+void socket_limit_silence(struct socket *socket, int64_t limit_ms)
+{
+    check(socket->stream != NULL);
+    check(limit_ms > 0);
+    socket->service->ops->limit_silence(socket, limit_ms);
+}
+
 void socket_close(struct socket *socket)
 {
     if (socket->stream != NULL) {

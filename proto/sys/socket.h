@@ -76,6 +76,7 @@ struct socket_ops {
     void (*read_start)(struct socket *socket);
     void (*read_stop)(struct socket *socket);
     void (*write)(struct socket *socket, struct socket_write *write);
+    void (*limit_silence)(struct socket *socket, int64_t limit_ms);
     void (*close)(struct socket *socket);
 };
 
@@ -106,4 +107,8 @@ void socket_read_start(struct socket *socket);
 void socket_read_stop(struct socket *socket);
 /* Never calls on_done from inside. */
 void socket_write(struct socket *socket, struct socket_write *write);
+/* From on_connected on. A stream of which bytes wait, and whose peer takes none of them for that
+ * long, breaks: on_end with STATUS_TIMEOUT. Without it a host that lost its power is noticed after
+ * a quarter of an hour, or when it is back and the kernel happens to try again. */
+void socket_limit_silence(struct socket *socket, int64_t limit_ms);
 void socket_close(struct socket *socket); /* May be called twice. */

@@ -10,6 +10,7 @@
 #define RESEND_NS_MAX (400 * SIM_MS)
 #define RESET_AFTER_HEAL_CHANCE 0.25
 #define TINY_READS_MAX 2000U
+#define KEEP_ALIVE_NS (70 * SIM_S) /* 60 s of silence and ten probes, as in production. */
 
 const struct sim_weather sim_weather_fair = {.delay_ns_min = 40 * SIM_US,
                                              .delay_ns_max = 400 * SIM_US};
@@ -119,6 +120,17 @@ struct sim_stream *sim_network_stream_find(const struct sim_network *self, int64
     return NULL;
 }
 
+uint64_t sim_network_ticket(const struct sim_end *end)
+{
+    return (uint64_t)end->stream->id * 2 + (end == &end->stream->ends[1]);
+}
+
+struct sim_end *sim_network_end_find(const struct sim_network *self, uint64_t ticket)
+{
+    struct sim_stream *stream = sim_network_stream_find(self, (int64_t)(ticket / 2));
+    return stream == NULL ? NULL : &stream->ends[ticket % 2];
+}
+
 struct socket_listener *sim_network_listener_find(const struct sim_network *self,
                                                   const struct sim_node *node, uint16_t port)
 {
@@ -178,6 +190,19 @@ static void packet_depart(struct sim_packet *packet, int64_t extra_ns)
                     packet, (uint64_t)from->stream->id);
 }
 
+static void send_later(struct sim_end *from, enum sim_packet_kind kind, int64_t extra_ns)
+{
+    struct sim_packet *packet = calloc(1, sizeof *packet);
+    check(packet != NULL);
+    packet->kind = kind;
+    packet->to = from->peer;
+    packet->number = from->number_sent;
+    from->number_sent += 1;
+    list_init(&packet->link);
+    from->stream->packet_count += 1;
+    packet_depart(packet, extra_ns);
+}
+
 void sim_network_send(struct sim_end *from, enum sim_packet_kind kind, const void *bytes,
                       size_t byte_count)
 {
@@ -194,6 +219,7 @@ void sim_network_send(struct sim_end *from, enum sim_packet_kind kind, const voi
         memcpy(packet->bytes, bytes, room);
     }
     from->stream->packet_count += 1;
+    from->under_way += kind == SIM_PACKET_DATA;
     packet_depart(packet, 0);
 }
 
@@ -262,8 +288,11 @@ static void answer_for_nobody(struct sim_end *end, const struct sim_packet *pack
         return;
     }
     if (!end->node->is_host_up) {
+        end->lost_ns = end->owes_reset ? end->lost_ns : end->stream->network->world->now_ns;
         end->owes_reset = true;
-    } else if (packet->kind == SIM_PACKET_DATA || packet->kind == SIM_PACKET_WELCOME) {
+    } else if (!end->is_reset_under_way &&
+               (packet->kind == SIM_PACKET_DATA || packet->kind == SIM_PACKET_WELCOME ||
+                packet->kind == SIM_PACKET_PROBE)) {
         sim_network_send(end, SIM_PACKET_RESET, NULL, 0);
     }
 }
@@ -273,6 +302,10 @@ static void packet_arrives(struct sim_end *end, const struct sim_packet *packet)
     if (packet->kind == SIM_PACKET_HELLO) {
         hello_arrives(end);
         return;
+    }
+    if (packet->kind == SIM_PACKET_DATA && end->node->is_host_up) {
+        end->peer->under_way -= 1;
+        end->peer->progress_ns = end->stream->network->world->now_ns;
     }
     if (end->is_gone) {
         answer_for_nobody(end, packet);
@@ -298,13 +331,16 @@ static void packet_arrives(struct sim_end *end, const struct sim_packet *packet)
     case SIM_PACKET_CREDIT:
         check(end->unconsumed >= packet->byte_count);
         end->unconsumed -= packet->byte_count;
+        end->progress_ns = end->stream->network->world->now_ns;
         sim_socket_pump(end);
         return;
+    case SIM_PACKET_PROBE:
+        return; /* Taken, and answered by the credit that may follow. */
     case SIM_PACKET_END:
         end->has_ended = true;
         break;
     case SIM_PACKET_RESET:
-        sim_socket_break(end);
+        sim_socket_break(end, STATUS_CLOSED);
         break;
     case SIM_PACKET_HELLO:
         break;
@@ -450,7 +486,7 @@ void sim_network_break_streams(struct sim_node *one, struct sim_node *other)
         if ((first == one && second == other) || (first == other && second == one)) {
             for (size_t i = 0; i < 2; i++) {
                 if (!stream->ends[i].is_gone) {
-                    sim_socket_break(&stream->ends[i]);
+                    sim_socket_break(&stream->ends[i], STATUS_CLOSED);
                     sim_socket_plan_turn(&stream->ends[i]);
                 }
             }
@@ -459,6 +495,17 @@ void sim_network_break_streams(struct sim_node *one, struct sim_node *other)
 }
 
 /* --- Deaths --- */
+
+/* Only who has nothing to say asks in this way. */
+static void keep_alive_event(void *context, uint64_t value)
+{
+    struct sim_end *end = sim_network_end_find(context, value);
+    if (end != NULL && end->socket != NULL && end->peer->is_gone && !end->is_broken &&
+        end->under_way == 0 && list_is_empty(&end->writes)) {
+        sim_socket_break(end, STATUS_TIMEOUT);
+        sim_socket_plan_turn(end);
+    }
+}
 
 static void end_on_death(struct sim_end *end, enum sim_node_death death)
 {
@@ -471,6 +518,9 @@ static void end_on_death(struct sim_end *end, enum sim_node_death death)
     if (death == SIM_NODE_KILLED && !end->is_connecting) {
         bool is_reset = has_unread || prng_below(prng, 4) == 0;
         sim_network_send(end, is_reset ? SIM_PACKET_RESET : SIM_PACKET_END, NULL, 0);
+    } else if (death == SIM_NODE_POWERLESS && end->peer->socket != NULL) {
+        sim_world_after(end->stream->network->world, KEEP_ALIVE_NS, SIM_EVENT_SOCKET,
+                        keep_alive_event, end->stream->network, sim_network_ticket(end->peer));
     }
 }
 
@@ -505,8 +555,11 @@ void sim_network_on_host_up(struct sim_network *self, struct sim_node *node)
         for (size_t i = 0; i < 2; i++) {
             struct sim_end *end = &stream->ends[i];
             if (end->node == node && end->owes_reset) {
+                /* The sender tries again after pauses that double. */
+                int64_t down_ns = self->world->now_ns - end->lost_ns;
                 end->owes_reset = false;
-                sim_network_send(end, SIM_PACKET_RESET, NULL, 0);
+                end->is_reset_under_way = true;
+                send_later(end, SIM_PACKET_RESET, sim_world_between(self->prng, 0, down_ns));
             }
         }
     }

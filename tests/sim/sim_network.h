@@ -10,6 +10,7 @@ enum sim_packet_kind {
     SIM_PACKET_WELCOME,
     SIM_PACKET_DATA,
     SIM_PACKET_CREDIT, /* The reader consumed bytes. */
+    SIM_PACKET_PROBE,  /* Is there still no room? */
     SIM_PACKET_END,    /* Nothing more will come. */
     SIM_PACKET_RESET,
 };
@@ -39,7 +40,8 @@ struct sim_end {
     bool is_closing;
     bool is_turn_planned;
     bool has_ended;    /* The peer sent its end. */
-    bool is_broken;    /* Reset. */
+    bool is_broken;    /* Reset, or given up. */
+    enum status why;   /* It broke. */
     uint8_t *received; /* Owned; bytes that wait for the reader. */
     size_t received_start;
     size_t received_count;
@@ -57,6 +59,15 @@ struct sim_end {
     uint32_t tiny_reads_left;
     bool is_split;   /* Reads are cut at random places. */
     bool owes_reset; /* Answers with a reset when its host is up again. */
+    bool is_reset_under_way;
+    int64_t lost_ns; /* When the first packet met a host that is down. */
+    /* Of bytes that wait for the peer's host to take them: */
+    uint32_t under_way;  /* Packets of data. */
+    int64_t progress_ns; /* When it last took some, or they began to wait. */
+    int64_t limit_ns;    /* 0: patient for ever. */
+    bool is_limit_planned;
+    bool is_probe_planned;
+    int64_t probe_ns; /* Until the next probe. */
 };
 
 struct sim_stream {
@@ -96,6 +107,9 @@ struct sim_stream *sim_network_stream_find(const struct sim_network *self, int64
 struct socket_listener *sim_network_listener_find(const struct sim_network *self,
                                                   const struct sim_node *node, uint16_t port);
 uint16_t sim_network_port_next(struct sim_network *self, const struct sim_node *node);
+/* A stream's end as the value of an event, which may outlive it. */
+uint64_t sim_network_ticket(const struct sim_end *end);
+struct sim_end *sim_network_end_find(const struct sim_network *self, uint64_t ticket);
 void sim_network_send(struct sim_end *from, enum sim_packet_kind kind, const void *bytes,
                       size_t byte_count);
 /* Frees the stream when nobody can see it any more. */
@@ -105,4 +119,4 @@ void sim_network_release(struct sim_stream *stream);
 void sim_socket_plan_turn(struct sim_end *end);
 /* Moves bytes of queued writes into packets, as far as the window goes. */
 void sim_socket_pump(struct sim_end *end);
-void sim_socket_break(struct sim_end *end);
+void sim_socket_break(struct sim_end *end, enum status why);

@@ -12,6 +12,8 @@
 #define TURN_NS_MIN SIM_US
 #define TURN_NS_MAX (20 * SIM_US)
 #define PACKET_BYTES_MAX 65536U
+#define PROBE_NS_MIN (200 * SIM_MS)
+#define PROBE_NS_MAX (30 * SIM_S)
 
 static struct sim_socket_service *service_of(struct socket_service *service)
 {
@@ -59,9 +61,10 @@ static void cancel_writes(struct sim_end *end, enum status status)
     }
 }
 
-void sim_socket_break(struct sim_end *end)
+void sim_socket_break(struct sim_end *end, enum status why)
 {
     end->is_broken = true;
+    end->why = why;
     end->received_count = 0;
     if (end->is_connecting && !end->has_connect_result) {
         end->has_connect_result = true;
@@ -152,7 +155,7 @@ static void turn_event(void *context, uint64_t value)
         has_told = true;
     } else if (end->is_reading && (end->is_broken || end->has_ended)) {
         end->is_reading = false; /* Who does not read is not told, as in production. */
-        end->socket->events->on_end(end->socket, STATUS_CLOSED);
+        end->socket->events->on_end(end->socket, end->is_broken ? end->why : STATUS_CLOSED);
         has_told = true;
     }
     end->is_turn_planned = false;
@@ -193,6 +196,31 @@ static size_t packet_fill(struct sim_end *end, uint8_t *packet, size_t room)
     return filled;
 }
 
+static void probe_event(void *context, uint64_t value);
+
+static void plan_probe(struct sim_end *end)
+{
+    struct sim_network *network = end->stream->network;
+    end->is_probe_planned = true;
+    sim_world_after(network->world, end->probe_ns, SIM_EVENT_SOCKET, probe_event, network,
+                    sim_network_ticket(end));
+}
+
+/* A writer asks now and then whether there is room. So it learns that its peer lost the memory. */
+static void probe_event(void *context, uint64_t value)
+{
+    struct sim_end *end = sim_network_end_find(context, value);
+    if (end == NULL) {
+        return;
+    }
+    end->is_probe_planned = false;
+    if (end->socket != NULL && !end->is_broken && !list_is_empty(&end->writes)) {
+        sim_network_send(end, SIM_PACKET_PROBE, NULL, 0);
+        end->probe_ns = end->probe_ns < PROBE_NS_MAX ? 2 * end->probe_ns : PROBE_NS_MAX;
+        plan_probe(end);
+    }
+}
+
 void sim_socket_pump(struct sim_end *end)
 {
     if (end->is_connecting || end->is_broken || end->is_closing) {
@@ -212,6 +240,10 @@ void sim_socket_pump(struct sim_end *end)
     }
     if (!list_is_empty(&end->finished)) {
         sim_socket_plan_turn(end);
+    }
+    if (!list_is_empty(&end->writes) && !end->is_probe_planned) {
+        end->probe_ns = PROBE_NS_MIN;
+        plan_probe(end);
     }
 }
 
@@ -361,11 +393,63 @@ static void op_read_stop(struct socket *socket)
     end_of(socket)->is_reading = false;
 }
 
+static bool is_waiting(const struct sim_end *end)
+{
+    return end->under_way > 0 || !list_is_empty(&end->writes);
+}
+
+static void limit_event(void *context, uint64_t value);
+
+static void plan_limit(struct sim_end *end)
+{
+    struct sim_network *network = end->stream->network;
+    int64_t left_ns = end->progress_ns + end->limit_ns - network->world->now_ns;
+    end->is_limit_planned = true;
+    sim_world_after(network->world, left_ns > 0 ? left_ns : 0, SIM_EVENT_SOCKET, limit_event,
+                    network, sim_network_ticket(end));
+}
+
+static void limit_event(void *context, uint64_t value)
+{
+    const struct sim_network *network = context;
+    struct sim_end *end = sim_network_end_find(network, value);
+    if (end == NULL) {
+        return;
+    }
+    end->is_limit_planned = false;
+    if (end->socket == NULL || end->is_broken || end->is_closing || !is_waiting(end)) {
+        return;
+    }
+    if (network->world->now_ns - end->progress_ns < end->limit_ns) {
+        plan_limit(end);
+        return;
+    }
+    sim_socket_break(end, STATUS_TIMEOUT);
+    sim_socket_plan_turn(end);
+}
+
+static void op_limit_silence(struct socket *socket, int64_t limit_ms)
+{
+    struct sim_end *end = end_of(socket);
+    end->limit_ns = limit_ms * SIM_MS;
+    if (is_waiting(end) && !end->is_limit_planned) {
+        struct sim_heap *user = sim_heap_switch(NULL);
+        plan_limit(end);
+        sim_heap_switch(user);
+    }
+}
+
 static void op_write(struct socket *socket, struct socket_write *write)
 {
     struct sim_end *end = end_of(socket);
     struct sim_heap *user = sim_heap_switch(NULL);
+    if (!is_waiting(end)) {
+        end->progress_ns = end->stream->network->world->now_ns;
+    }
     list_append(&end->writes, &write->link);
+    if (end->limit_ns > 0 && !end->is_limit_planned) {
+        plan_limit(end);
+    }
     if (end->is_closing || end->is_broken) {
         cancel_writes(end, end->is_closing ? STATUS_CANCELED : STATUS_CLOSED);
         sim_socket_plan_turn(end);
@@ -403,6 +487,7 @@ static const struct socket_ops sim_socket_ops = {
     .read_start = op_read_start,
     .read_stop = op_read_stop,
     .write = op_write,
+    .limit_silence = op_limit_silence,
     .close = op_close,
 };
 

@@ -5,8 +5,10 @@
  * in pieces split at random places; what is read gives the window back. So a peer that does not
  * read stops its writer. A cut link holds what would arrive over it; after the heal it arrives
  * later, or the stream is reset. A killed process leaves its peers a close or a reset; a host
- * without power leaves silence until it is up again and answers with resets. Hosts are named
- * "node-<id>"; "localhost" and "127.0.0.1" are the node itself.
+ * without power leaves silence until it is up again and answers with resets, as late as a sender
+ * whose pauses double would ask. Who only listens hears of it by keep-alive, and a writer with a
+ * limit (socket_limit_silence) gives up before. Hosts are named "node-<id>"; "localhost" and
+ * "127.0.0.1" are the node itself.
  *
  * Owner: the world. Loop: the world's thread. Limits: windows of at most 256 KiB per direction. */
 #pragma once

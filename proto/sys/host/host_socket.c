@@ -5,6 +5,7 @@
 #include "proto/sys/host/host_status.h"
 #include "proto/sys/loop.h"
 
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -437,6 +438,17 @@ static void write_gathered(struct socket *socket, struct socket_write *write)
     }
 }
 
+static void limit_silence(struct socket *socket, int64_t limit_ms)
+{
+    const struct stream *self = stream_of(socket);
+    int fd = -1;
+    unsigned limit = limit_ms < INT_MAX ? (unsigned)limit_ms : INT_MAX;
+    if (self->state == STREAM_OPEN &&
+        uv_fileno((const uv_handle_t *)&self->tcp, &fd) == 0) { /* Not TCP: a local pair. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+    }
+}
+
 static const struct socket_ops ops = {
     .listen = host_listen_open,
     .listener_port = host_listen_port,
@@ -447,6 +459,7 @@ static const struct socket_ops ops = {
     .read_start = read_start,
     .read_stop = read_stop,
     .write = write_gathered,
+    .limit_silence = limit_silence,
     .close = stream_close,
 };
 

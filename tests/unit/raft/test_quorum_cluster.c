@@ -387,6 +387,27 @@ Test(quorum_cluster, leader_without_power_is_replaced_within_four_election_timeo
     wait_for_leader(4000);
 }
 
+static bool has_caught_up(void *context)
+{
+    const struct voter *voter = context;
+    return voter->quorum != NULL && voter->command_count == voters[leader()].command_count;
+}
+
+/* Nobody answers what the leader has sent into the dead host: without a limit of its own its link
+ * would be half open until TCP asks again, after pauses that double. */
+Test(quorum_cluster, link_stays_half_open_when_the_peer_is_back_after_a_power_loss)
+{
+    start_all();
+    uint32_t other = leader() % VOTER_COUNT + 1;
+    sim_world_run_for(world, 3 * SIM_S);
+    sim_node_lose_power(voters[other].node);
+    sim_world_run_for(world, 200 * SIM_S);
+    cr_assert_eq(propose_to(leader()), STATUS_OK);
+    start(other);
+
+    cr_expect(sim_world_run_until(world, has_caught_up, &voters[other], 3 * SIM_S));
+}
+
 Test(quorum_cluster, cut_leader_knows_that_it_may_lead_no_more)
 {
     start_all();

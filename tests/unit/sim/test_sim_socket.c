@@ -261,11 +261,81 @@ Test(sim_socket, killed_process_is_heard_at_once_and_a_dead_host_is_not)
     socket_read_start(&near.socket);
     sim_node_lose_power(server);
     write_bytes(&near, 10);
-    sim_world_run_for(world, 60 * SIM_S);
+    sim_world_run_for(world, 20 * SIM_S);
     cr_expect_not(near.has_ended);
     cr_assert(sim_node_start(server));
-    sim_world_run_for(world, SIM_S);
+    sim_world_run_for(world, 21 * SIM_S);
     cr_expect(near.has_ended, "the host is back and knows no such stream");
+    cr_expect_eq(near.end_status, STATUS_CLOSED);
+}
+
+Test(sim_socket, who_only_listens_to_a_dead_host_hears_of_it_by_keep_alive)
+{
+    connect_both();
+    socket_read_start(&near.socket);
+    sim_node_lose_power(server);
+    sim_world_run_for(world, 60 * SIM_S);
+    cr_expect_not(near.has_ended);
+    sim_world_run_for(world, 11 * SIM_S);
+    cr_expect(near.has_ended);
+    cr_expect_eq(near.end_status, STATUS_TIMEOUT);
+}
+
+/* Nothing is on its way when the power goes: only a probe meets the host that is back. */
+Test(sim_socket, writer_with_a_full_window_hears_that_its_peer_lost_the_memory)
+{
+    connect_both();
+    socket_read_start(&near.socket);
+    socket_read_stop(&far.socket);
+    write_bytes(&near, 900000);
+    sim_world_run_for(world, SIM_S);
+    cr_assert_not(near.is_write_done);
+
+    sim_node_lose_power(server);
+    cr_assert(sim_node_start(server));
+    sim_world_run_for(world, 20 * SIM_S);
+
+    cr_expect(near.has_ended);
+    cr_expect_eq(near.write_status, STATUS_CLOSED);
+}
+
+Test(sim_socket, limit_breaks_a_stream_whose_peer_takes_nothing_for_that_long)
+{
+    connect_both();
+    socket_read_start(&near.socket);
+    socket_limit_silence(&near.socket, 2000);
+    write_bytes(&near, 10);
+    sim_world_run_for(world, 10 * SIM_S);
+    cr_expect_not(near.has_ended, "nothing waits");
+
+    sim_node_lose_power(server);
+    write_bytes(&near, 10);
+    sim_world_run_for(world, 1900 * SIM_MS);
+    cr_expect_not(near.has_ended);
+    sim_world_run_for(world, 200 * SIM_MS);
+    cr_expect(near.has_ended);
+    cr_expect_eq(near.end_status, STATUS_TIMEOUT);
+}
+
+Test(sim_socket, limit_spares_a_slow_reader_and_breaks_one_that_stands_still)
+{
+    connect_both();
+    socket_read_start(&near.socket);
+    socket_limit_silence(&near.socket, 2000);
+    write_bytes(&near, 900000);
+    for (int i = 0; i < 10; i++) {
+        socket_read_stop(&far.socket);
+        sim_world_run_for(world, 1500 * SIM_MS);
+        socket_read_start(&far.socket);
+        sim_world_run_for(world, 50 * SIM_US);
+    }
+    cr_assert_not(near.is_write_done);
+    cr_expect_not(near.has_ended);
+
+    socket_read_stop(&far.socket);
+    sim_world_run_for(world, 2500 * SIM_MS);
+    cr_expect(near.has_ended);
+    cr_expect_eq(near.end_status, STATUS_TIMEOUT);
 }
 
 Test(sim_socket, closing_cancels_what_has_not_left)

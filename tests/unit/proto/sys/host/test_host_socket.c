@@ -240,6 +240,20 @@ Test(host_socket, both_ends_know_their_peer_and_do_not_delay)
     tear_down();
 }
 
+/* That the kernel obeys takes a host that vanishes: the simulated one does (test_sim_socket). */
+Test(host_socket, limit_of_silence_is_given_to_the_kernel)
+{
+    open_pair();
+    cr_expect_eq(option_of(&client, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+
+    socket_limit_silence(&client.socket, 2500);
+
+    cr_expect_eq(option_of(&client, IPPROTO_TCP, TCP_USER_TIMEOUT), 2500);
+    cr_expect_eq(option_of(&server, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+    close_pair();
+    tear_down();
+}
+
 static bool server_has_something(void)
 {
     return server.read_count >= 5;
