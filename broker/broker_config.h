@@ -37,6 +37,8 @@
       "what requests, answers and newest records may take together")                               \
     X("disk.free.bytes.min", INT, free_bytes_min, "67108864", 0, INT64_MAX,                        \
       "produce is refused while the disk has less free")                                           \
+    X("disk.reserve.bytes", INT, reserve_bytes, "33554432", 0, INT64_MAX,                          \
+      "kept back, so that a full disk stops neither the quorum nor a start; at most an eighth")    \
     X("socket.request.max.bytes", INT, request_bytes_max, "104857600", 1024, 1073741824,           \
       "largest request that is read")                                                              \
     X("max.connections", INT, connection_count_max, "10000", 1, 1000000, "open connections")       \

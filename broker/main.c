@@ -8,6 +8,7 @@
 #include "proto/sys/host/host_lock.h"
 #include "proto/sys/host/host_loop.h"
 #include "proto/sys/host/host_memory.h"
+#include "proto/sys/host/host_reserve.h"
 #include "proto/sys/host/host_signal.h"
 #include "proto/sys/host/host_trace.h"
 
@@ -18,11 +19,13 @@
 #include <unistd.h>
 
 #define CONFIG_FILE_BYTES_MAX (1U << 20)
+#define RESERVE_NAME "reserve"
 
 struct program {
     struct broker_config config;
     struct host_trace trace;
     struct host_disk disk;
+    struct host_reserve reserve;
     struct host_loop shards[BROKER_SHARDS_MAX];
     struct host_loop quorum;
     struct host_signal terminate;
@@ -180,7 +183,15 @@ static const char *const realtime_lanes[] = {"journal", "quorum-log", NULL};
 static enum status make_world(struct program *self)
 {
     TRY(host_trace_init(&self->trace, NULL, TRACE_INFO));
-    struct host_disk_options disk = {.trace = &self->trace.trace, .realtime_lanes = realtime_lanes};
+    char path[DISK_PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof path, "%s/" RESERVE_NAME, self->config.log_dir);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return STATUS_INVALID;
+    }
+    TRY(host_reserve_open(&self->reserve, path, (uint64_t)self->config.reserve_bytes,
+                          &self->trace.trace));
+    struct host_disk_options disk = {
+        .trace = &self->trace.trace, .reserve = &self->reserve, .realtime_lanes = realtime_lanes};
     host_disk_init(&self->disk, &disk);
     self->shard_count =
         self->config.shard_count > 0 ? (uint32_t)self->config.shard_count : core_count();
@@ -229,6 +240,7 @@ static void unmake_world(struct program *self)
         host_loop_done(&self->shards[i]);
     }
     host_loop_done(&self->quorum);
+    host_reserve_close(&self->reserve);
     host_trace_done(&self->trace);
     host_lock_give(&self->lock);
 }

@@ -67,7 +67,10 @@ static enum status make_file(const struct quorum_log_options *options, uint64_t 
     char path[DISK_PATH_BYTES_MAX];
     path_of(options, chain->sequence + 1, path);
     struct disk_file *file = NULL;
-    TRY(disk_open(disk, path, DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_EXCLUSIVE, &file));
+    /* The log may never fail for want of room: its voter would be gone. */
+    TRY(disk_open(disk, path,
+                  DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_EXCLUSIVE | DISK_OPEN_VITAL,
+                  &file));
     enum status status = disk_file_allocate(disk, file, 0, options->segment_bytes);
     if (status == STATUS_OK) {
         status = write_head(options, file, index, term, chain);
@@ -183,7 +186,8 @@ static enum status open_rewrite(struct quorum_log *self, const struct quorum_rep
     int length = snprintf(path_new, sizeof path_new, "%s/log.new", self->options.directory);
     check(length > 0 && (size_t)length < sizeof path_new);
     path_of(&self->options, self->files[last].sequence, path);
-    TRY(disk_open(disk, path_new, DISK_OPEN_WRITE | DISK_OPEN_CREATE, &self->file));
+    TRY(disk_open(disk, path_new, DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_VITAL,
+                  &self->file));
     TRY(disk_file_truncate(disk, self->file, 0));
     TRY(disk_file_allocate(disk, self->file, 0, self->options.segment_bytes));
     TRY(disk_file_write(disk, self->file, 0, replay->bytes[last], replay->tail_position));

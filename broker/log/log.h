@@ -80,7 +80,7 @@ MUST_USE enum status log_store_open(const struct log_store_options *options,
 void log_store_close(struct log_store *self, void (*on_closed)(void *context), void *context);
 
 /* Opens or makes. A directory of that name with another topic id is an earlier life of the name
- * and is deleted first. */
+ * and is deleted first. NO_SPACE, BUSY: no new log can be made now; a later try may succeed. */
 MUST_USE enum status log_open(struct log_store *store, const struct log_options *options,
                               struct log **out_log);
 void log_configure(struct log *self, const struct log_config *config);

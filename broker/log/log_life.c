@@ -220,11 +220,20 @@ static enum status delete_former(struct log_store *store, const char *directory,
     return removal_add(&store->removal, path, true, 0);
 }
 
+/* The room that a full disk keeps back is not for logs that need not be. */
+static enum status check_space(const struct log_store *store)
+{
+    struct disk_space space;
+    TRY(disk_space_of(store->disk, store->directory, &space));
+    return space.free_bytes < store->options.free_bytes_min ? STATUS_NO_SPACE : STATUS_OK;
+}
+
 static enum status open_new(struct log *log)
 {
     struct log_store *store = log->store;
     struct wire_uuid owner;
     bool exists = false;
+    TRY(check_space(store));
     TRY(finish_deletion(store, log->state.directory));
     enum status status = log_directory_owner(store->disk, log->state.directory, &owner, &exists);
     if (status == STATUS_OK && !wire_uuid_equals(&owner, &log->state.topic_id)) {

@@ -9,6 +9,7 @@
 #define PARTITION_MAP_MAGIC 0x9a27171aU
 #define BUCKET_COUNT 4096U
 #define SWEEP_INTERVAL_MS 60000
+#define POSTPONED_MS 1000
 
 /* The hash that deals partitions out; a change moves partitions between shards, which is allowed
  * only because log_recover() empties all journals first. */
@@ -29,7 +30,9 @@ struct partition_map {
     uint32_t entry_count;
     bool is_failed;
     bool is_retired;
+    bool has_postponed; /* Partitions that are not open: there was no room for their logs. */
     struct timer sweep;
+    struct timer postponed;
     struct list blocked; /* Partitions with appends that wait for room in the journal. */
     struct list buckets[BUCKET_COUNT];
     void (*on_closed)(void *context);
@@ -122,6 +125,8 @@ static void sweep_on_timer(struct timer *timer)
     timer_start_after(timer, SWEEP_INTERVAL_MS * CLOCK_NS_PER_MS);
 }
 
+static void postponed_on_timer(struct timer *timer);
+
 enum status partition_map_open(const struct partition_map_options *options,
                                struct partition_map **out_self)
 {
@@ -152,6 +157,7 @@ enum status partition_map_open(const struct partition_map_options *options,
     }
     timer_init(&self->sweep, &options->loop->timers, sweep_on_timer);
     timer_start_after(&self->sweep, SWEEP_INTERVAL_MS * CLOCK_NS_PER_MS);
+    timer_init(&self->postponed, &options->loop->timers, postponed_on_timer);
     *out_self = self;
     return STATUS_OK;
 }
@@ -195,6 +201,7 @@ void partition_map_close(struct partition_map *self, void (*on_closed)(void *con
     self->on_closed = on_closed;
     self->on_closed_context = context;
     timer_done(&self->sweep);
+    timer_done(&self->postponed);
     if (!self->is_retired) {
         partition_map_retire(self);
     }
@@ -249,6 +256,19 @@ static enum status open_entry(struct partition_map *self, const struct image_top
     return STATUS_OK;
 }
 
+/* A full disk or journal refuses a new log as it refuses a produce; nothing else suffers from it.
+ */
+static void postpone(struct partition_map *self, const struct image_topic *topic, int32_t index,
+                     enum status why)
+{
+    trace_line(self->options.loop->trace, self->has_postponed ? TRACE_DEBUG : TRACE_WARN,
+               "partition", "log_postponed",
+               "topic=\"%s\" partition=%d reason=\"%s\" next=\"tried again every second\"",
+               topic->name, index, status_text(why));
+    self->has_postponed = true;
+    timer_start_after(&self->postponed, POSTPONED_MS * CLOCK_NS_PER_MS);
+}
+
 static bool may_lead(const struct partition_map *self, const struct image *image)
 {
     return self->options.may_lead == NULL || self->options.may_lead(self->options.context, image);
@@ -268,11 +288,17 @@ static enum status apply_topic(struct partition_map *self, const struct image *i
             continue;
         }
         struct entry *entry = find_entry(self, &topic->id, index);
+        enum status status = STATUS_OK;
         if (entry == NULL) {
-            TRY(open_entry(self, topic, index, &config, &entry));
+            status = open_entry(self, topic, index, &config, &entry);
         } else {
             partition_configure(entry->partition, &config);
         }
+        if (status == STATUS_NO_SPACE || status == STATUS_BUSY) {
+            postpone(self, topic, index, status);
+            continue;
+        }
+        TRY(status);
         if (decided->leader == self->options.broker_id && !may_lead(self, image)) {
             continue; /* Registering this life changes the leader and its epoch. */
         }
@@ -286,6 +312,31 @@ static enum status apply_topic(struct partition_map *self, const struct image *i
         partition_assign(entry->partition, &assignment);
     }
     return STATUS_OK;
+}
+
+static void apply_topics(struct partition_map *self, const struct image *image,
+                         const struct image *before)
+{
+    for (uint32_t i = 0; i < image_topic_count(image) && !self->is_failed; i++) {
+        const struct image_topic *topic = image_topic_at(image, i);
+        /* Images share the topics that did not change. */
+        if (before != NULL && image_topic_by_id(before, &topic->id) == topic) {
+            continue;
+        }
+        enum status status = apply_topic(self, image, topic);
+        if (status != STATUS_OK) {
+            fail(self, status);
+        }
+    }
+}
+
+static void postponed_on_timer(struct timer *timer)
+{
+    struct partition_map *self = container_of(timer, struct partition_map, postponed);
+    self->has_postponed = false;
+    if (!self->is_retired) {
+        apply_topics(self, self->image, NULL);
+    }
 }
 
 static bool shall_be_here(const struct partition_map *self, const struct image *image,
@@ -347,17 +398,7 @@ void partition_map_apply(struct partition_map *self, struct image *image)
     bool is_every_topic_new = has_other_defaults(self, image);
     /* First, so that a topic made anew under its old name finds the name free. */
     delete_absent(self, image);
-    for (uint32_t i = 0; i < image_topic_count(image) && !self->is_failed; i++) {
-        const struct image_topic *topic = image_topic_at(image, i);
-        /* Images share the topics that did not change. */
-        if (!is_every_topic_new && image_topic_by_id(before, &topic->id) == topic) {
-            continue;
-        }
-        enum status status = apply_topic(self, image, topic);
-        if (status != STATUS_OK) {
-            fail(self, status);
-        }
-    }
+    apply_topics(self, image, is_every_topic_new ? NULL : before);
     self->image = image_ref(image);
     image_unref(before);
 }

@@ -34,6 +34,9 @@ enum disk_open_flags {
     DISK_OPEN_CREATE = 2,     /* Create when missing. */
     DISK_OPEN_EXCLUSIVE = 4,  /* With CREATE: STATUS_EXISTS when it is there. */
     DISK_OPEN_DIRECT = 8,     /* Ask for O_DIRECT; see disk_file_is_direct(). */
+    /* What the world keeps back on a full disk is there for disk_file_allocate(), too. All other
+     * calls may have it anyway: they are small, or what they write was promised a place. */
+    DISK_OPEN_VITAL = 16,
 };
 
 struct disk_buffer {

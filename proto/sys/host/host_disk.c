@@ -3,6 +3,7 @@
 #include "proto/sys/check.h"
 #include "proto/sys/host/host_file.h"
 #include "proto/sys/host/host_lane.h"
+#include "proto/sys/host/host_reserve.h"
 #include "proto/sys/host/host_status.h"
 #include "proto/sys/trace.h"
 
@@ -27,17 +28,31 @@ static enum status fail(struct disk *disk, const char *call, const char *path)
     return status;
 }
 
+static struct host_reserve *reserve_of(struct disk *self)
+{
+    return container_of(self, struct host_disk, disk)->reserve;
+}
+
 static enum status rename_path(struct disk *self, const char *from, const char *to)
 {
-    return rename(from, to) == 0 ? STATUS_OK : fail(self, "rename", from);
+    struct host_reserve_draw draw = {.reserve = reserve_of(self)};
+    enum status status;
+    do {
+        status = rename(from, to) == 0 ? STATUS_OK : fail(self, "rename", from);
+    } while (host_reserve_draw(&draw, status, 0));
+    host_reserve_end(&draw);
+    host_reserve_fill(draw.reserve); /* What had the name may be free now. */
+    return status;
 }
 
 static enum status remove_path(struct disk *self, const char *path)
 {
-    return remove(path) == 0 ? STATUS_OK : fail(self, "remove", path);
+    enum status status = remove(path) == 0 ? STATUS_OK : fail(self, "remove", path);
+    host_reserve_fill(reserve_of(self));
+    return status;
 }
 
-static enum status make_directory(struct disk *self, const char *path)
+static enum status make_directory_once(struct disk *self, const char *path)
 {
     if (mkdir(path, 0700) == 0) {
         return STATUS_OK;
@@ -49,6 +64,17 @@ static enum status make_directory(struct disk *self, const char *path)
     }
     errno = error;
     return fail(self, "mkdir", path);
+}
+
+static enum status make_directory(struct disk *self, const char *path)
+{
+    struct host_reserve_draw draw = {.reserve = reserve_of(self)};
+    enum status status;
+    do {
+        status = make_directory_once(self, path);
+    } while (host_reserve_draw(&draw, status, 0));
+    host_reserve_end(&draw);
+    return status;
 }
 
 static enum status sync_directory(struct disk *self, const char *path)
@@ -103,6 +129,7 @@ static enum status list(struct disk *self, const char *path,
 static enum status space(struct disk *self, const char *path, struct disk_space *out_space)
 {
     struct statvfs info;
+    host_reserve_fill(reserve_of(self)); /* First, so that it is not promised to anybody else. */
     if (statvfs(path, &info) != 0) {
         return fail(self, "statvfs", path);
     }
@@ -134,6 +161,8 @@ static const struct disk_ops ops = {
 
 void host_disk_init(struct host_disk *self, const struct host_disk_options *options)
 {
-    *self = (struct host_disk){
-        .disk = {.ops = &ops}, .trace = options->trace, .realtime_lanes = options->realtime_lanes};
+    *self = (struct host_disk){.disk = {.ops = &ops},
+                               .trace = options->trace,
+                               .reserve = options->reserve,
+                               .realtime_lanes = options->realtime_lanes};
 }

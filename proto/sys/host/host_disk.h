@@ -13,11 +13,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct host_reserve;
 struct trace;
 
 struct host_disk {
     struct disk disk;
     struct trace *trace;               /* Borrowed for life; may be NULL. */
+    struct host_reserve *reserve;      /* Borrowed for life; may be NULL. */
     const char *const *realtime_lanes; /* Borrowed for life; NULL-terminated, or NULL. */
     _Atomic bool has_told_direct;
     _Atomic bool has_told_realtime;
@@ -25,6 +27,7 @@ struct host_disk {
 
 struct host_disk_options {
     struct trace *trace;
+    struct host_reserve *reserve; /* NULL: a full disk is full for everybody. */
     /* Names of lanes that run in the real-time class where that is permitted: those that commits
      * wait for, which otherwise stand behind any busy neighbour (bench_lane: 4 ms instead of
      * 0.25). NULL-terminated; NULL: none. */

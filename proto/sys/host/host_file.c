@@ -1,6 +1,7 @@
 #include "proto/sys/host/host_file.h"
 
 #include "proto/sys/check.h"
+#include "proto/sys/host/host_reserve.h"
 #include "proto/sys/host/host_status.h"
 #include "proto/sys/trace.h"
 
@@ -91,9 +92,15 @@ enum status host_file_open(struct disk *disk, const char *path, unsigned flags,
     }
     self->disk = container_of(disk, struct host_disk, disk);
     memcpy(self->path, path, path_bytes);
-    self->fd = open_descriptor(self, flags);
-    if (self->fd < 0) {
-        enum status status = fail(self, "open", errno);
+    self->is_vital = (flags & DISK_OPEN_VITAL) != 0;
+    struct host_reserve_draw draw = {.reserve = self->disk->reserve};
+    enum status status;
+    do {
+        self->fd = open_descriptor(self, flags);
+        status = self->fd < 0 ? fail(self, "open", errno) : STATUS_OK;
+    } while (host_reserve_draw(&draw, status, 0));
+    host_reserve_end(&draw);
+    if (status != STATUS_OK) {
         free(self);
         return status;
     }
@@ -103,8 +110,10 @@ enum status host_file_open(struct disk *disk, const char *path, unsigned flags,
 
 void host_file_close(struct disk_file *self)
 {
+    struct host_reserve *reserve = self->disk->reserve;
     (void)close(self->fd); /* What had to be safe was flushed; close tells nothing more. */
     free(self);
+    host_reserve_fill(reserve); /* A file without a name is free from now on. */
 }
 
 bool host_file_is_direct(const struct disk_file *self)
@@ -179,8 +188,8 @@ static enum status read_parts(struct disk_file *self, uint64_t position, struct 
 }
 
 /* The whole write is durable when each of its calls is. */
-static enum status write_parts(struct disk_file *self, uint64_t position, struct cursor cursor,
-                               bool is_durable)
+static enum status write_once(struct disk_file *self, uint64_t position, struct cursor cursor,
+                              bool is_durable)
 {
     struct iovec parts[PARTS_MAX];
     int part_count = 0;
@@ -201,6 +210,29 @@ static enum status write_parts(struct disk_file *self, uint64_t position, struct
         position += (uint64_t)count;
         cursor_advance(&cursor, (size_t)count);
     }
+    return STATUS_OK;
+}
+
+static uint64_t cursor_bytes(const struct cursor *cursor)
+{
+    uint64_t byte_count = 0;
+    for (uint32_t i = 0; i < cursor->buffer_count; i++) {
+        byte_count += cursor->buffers[i].byte_count;
+    }
+    return byte_count;
+}
+
+/* Tried again from its first byte, so that the flush which is believed covers all of it. */
+static enum status write_parts(struct disk_file *self, uint64_t position, struct cursor cursor,
+                               bool is_durable)
+{
+    struct host_reserve_draw draw = {.reserve = self->disk->reserve};
+    enum status status;
+    do {
+        status = write_once(self, position, cursor, is_durable);
+    } while (host_reserve_draw(&draw, status, cursor_bytes(&cursor)));
+    host_reserve_end(&draw);
+    TRY(status);
     return is_durable && self->has_no_dsync ? host_file_sync(self) : STATUS_OK;
 }
 
@@ -227,7 +259,7 @@ enum status host_file_sync(struct disk_file *self)
     return fdatasync(self->fd) == 0 ? STATUS_OK : fail(self, "fdatasync", errno);
 }
 
-enum status host_file_truncate(struct disk_file *self, uint64_t byte_count)
+static enum status truncate_once(struct disk_file *self, uint64_t byte_count)
 {
     while (ftruncate(self->fd, (off_t)byte_count) != 0) {
         if (errno != EINTR) {
@@ -237,7 +269,19 @@ enum status host_file_truncate(struct disk_file *self, uint64_t byte_count)
     return STATUS_OK;
 }
 
-enum status host_file_allocate(struct disk_file *self, uint64_t position, uint64_t byte_count)
+enum status host_file_truncate(struct disk_file *self, uint64_t byte_count)
+{
+    struct host_reserve_draw draw = {.reserve = self->disk->reserve};
+    enum status status;
+    do {
+        status = truncate_once(self, byte_count);
+    } while (host_reserve_draw(&draw, status, 0));
+    host_reserve_end(&draw);
+    host_reserve_fill(self->disk->reserve);
+    return status;
+}
+
+static enum status allocate_once(struct disk_file *self, uint64_t position, uint64_t byte_count)
 {
     for (;;) {
         if (fallocate(self->fd, 0, (off_t)position, (off_t)byte_count) == 0) {
@@ -253,8 +297,18 @@ enum status host_file_allocate(struct disk_file *self, uint64_t position, uint64
     /* Without extents to reserve, at least the size is as the caller expects. */
     uint64_t size = 0;
     TRY(host_file_size(self, &size));
-    return size >= position + byte_count ? STATUS_OK
-                                         : host_file_truncate(self, position + byte_count);
+    return size >= position + byte_count ? STATUS_OK : truncate_once(self, position + byte_count);
+}
+
+enum status host_file_allocate(struct disk_file *self, uint64_t position, uint64_t byte_count)
+{
+    struct host_reserve_draw draw = {.reserve = self->is_vital ? self->disk->reserve : NULL};
+    enum status status;
+    do {
+        status = allocate_once(self, position, byte_count);
+    } while (host_reserve_draw(&draw, status, byte_count));
+    host_reserve_end(&draw);
+    return status;
 }
 
 void host_file_run(struct disk_request *request)

@@ -7,6 +7,7 @@ struct disk_file {
     struct host_disk *disk; /* Borrowed for life. */
     int fd;
     bool is_direct;
+    bool is_vital; /* Its allocations may draw on the reserve. */
     _Atomic bool has_no_dsync; /* The file system refused RWF_DSYNC. */
     char path[];               /* For the trace. */
 };
