@@ -48,3 +48,7 @@ struct row_batch {
 /* Rows for which `keep` (a bit per row) is set, in order. NO_MEMORY: the arena. */
 MUST_USE enum status row_batch_select(const struct row_batch *self, const uint8_t *keep,
                                       struct arena *arena, struct row_batch *out_batch);
+/* Rows `rows[0 .. row_count)`, in that order. NO_MEMORY: the arena. */
+MUST_USE enum status row_batch_gather(const struct row_batch *self, const uint32_t *rows,
+                                      uint32_t row_count, struct arena *arena,
+                                      struct row_batch *out_batch);
