@@ -1,0 +1,38 @@
+/* Sees to it that a topic is there: looks, creates it where it is missing, waits for its leaders.
+ *
+ * Owner: whoever embeds the wish. Loop: the admin core's. Limits: TOPIC_MAKER_SETTINGS_MAX. */
+#pragma once
+
+#include "client/admin_core.h"
+
+#define TOPIC_MAKER_SETTINGS_MAX 8U
+#define TOPIC_MAKER_NAME_BYTES_MAX 250U
+
+struct topic_setting {
+    const char *name;
+    const char *value;
+};
+
+struct topic_wish {
+    char name[TOPIC_MAKER_NAME_BYTES_MAX];
+    int32_t partition_count; /* 0: the cluster's default. Only where it is created. */
+    struct topic_setting settings[TOPIC_MAKER_SETTINGS_MAX]; /* As above; borrowed. */
+    uint32_t setting_count;
+    bool must_exist; /* NOT_FOUND instead of creating it. */
+    int64_t deadline_ns;
+    /* Once, never from inside topic_maker_run(). OK, or the status; `op.error_code` and
+     * `op.message` say what a broker said. */
+    void (*on_done)(struct topic_wish *self, enum status status);
+    /* With OK: */
+    int32_t found_partition_count;
+    struct wire_uuid topic_id;
+    bool was_created;
+    /* The maker's: */
+    struct admin_core *core;
+    struct admin_op op;
+    bool is_missing;
+};
+
+void topic_maker_run(struct admin_core *core, struct topic_wish *wish);
+/* Deletes a topic; one that is not there is no error. Uses name, deadline_ns and on_done. */
+void topic_maker_delete(struct admin_core *core, struct topic_wish *wish);
