@@ -218,6 +218,15 @@ static enum status describe_take(struct coordinator_op *op)
     return STATUS_OK;
 }
 
+static void end_looks(struct processor_core *self, enum status status)
+{
+    struct list *link;
+    while ((link = list_take_first(&self->looks)) != NULL) {
+        struct processor_look *done = container_of(link, struct processor_look, in_core);
+        done->on_done(done, status);
+    }
+}
+
 static void describe_on_done(struct coordinator_op *op, enum status status)
 {
     struct processor_core *self = container_of(op, struct processor_core, describe);
@@ -226,12 +235,12 @@ static void describe_on_done(struct coordinator_op *op, enum status status)
     self->look_status = status;
     self->look_not_before_ns = loop_now_ns(self->options.loop) + LOOK_PAUSE_MS * CLOCK_NS_PER_MS;
     self->is_known = status == STATUS_OK && op->error_code == ERROR_CODE_NONE;
+    status = status == STATUS_OK && !self->is_known ? STATUS_UNREACHABLE : status;
+    end_looks(self, status);
     list_for_each_removable(link, &self->asks)
     {
         struct processor_ask *ask = container_of(link, struct processor_ask, in_core);
-        if (self->is_closing) {
-            ask->is_calling ? (void)0 : ask_finish(ask, STATUS_CANCELED);
-        } else if (!ask->is_calling && !ask->timer.is_armed) {
+        if (!self->is_closing && !ask->is_calling && !ask->timer.is_armed) {
             ask_step(ask);
         }
     }
@@ -276,6 +285,27 @@ static void ask_step(struct processor_ask *ask)
     } else {
         ask_send_to(ask, pick_peer(self));
     }
+}
+
+void processor_core_look(struct processor_core *self, struct processor_look *wanted)
+{
+    check(self->magic == CORE_MAGIC);
+    list_init(&wanted->in_core);
+    list_append(&self->looks, &wanted->in_core);
+    look(self);
+}
+
+const struct address *processor_core_address(const struct processor_core *self, uint32_t index)
+{
+    list_for_each(link, &self->peers)
+    {
+        const struct processor_peer *peer = container_of(link, struct processor_peer, in_core);
+        if (peer->is_listed && index == 0) {
+            return &peer->address;
+        }
+        index -= peer->is_listed ? 1 : 0;
+    }
+    return NULL;
 }
 
 static void ask_on_fire(struct timer *timer)
@@ -347,6 +377,7 @@ void processor_core_init(struct processor_core *self, const struct processor_cor
     *self = (struct processor_core){.magic = CORE_MAGIC, .options = *options};
     list_init(&self->peers);
     list_init(&self->asks);
+    list_init(&self->looks);
     self->turn = (uint32_t)prng_next(&options->loop->prng);
     struct cluster_options cluster = {.loop = options->loop,
                                       .bootstrap = options->bootstrap,
@@ -372,6 +403,7 @@ void processor_core_close(struct processor_core *self, void (*on_closed)(void *c
     self->is_closing = true;
     self->on_closed = on_closed;
     self->context = context;
+    end_looks(self, STATUS_CANCELED);
     list_for_each_removable(link, &self->asks)
     {
         struct processor_ask *ask = container_of(link, struct processor_ask, in_core);

@@ -42,6 +42,13 @@ struct processor_ask {
 
 void processor_ask_done(struct processor_ask *ask); /* Accepts a zeroed one. */
 
+/* A look at who is there. */
+struct processor_look {
+    struct list in_core;
+    /* Once. OK: processor_core_address() tells. */
+    void (*on_done)(struct processor_look *self, enum status status);
+};
+
 struct processor_peer {
     struct list in_core;
     struct processor_core *core;
@@ -72,6 +79,7 @@ struct processor_core {
     uint32_t peer_count; /* Listed. */
     uint32_t turn;
     struct list asks;
+    struct list looks;
     bool is_closing;
     void (*on_closed)(void *context);
     void *context;
@@ -83,3 +91,7 @@ void processor_core_close(struct processor_core *self, void (*on_closed)(void *c
                           void *context);
 /* The ask stays put until on_done. */
 void processor_core_run(struct processor_core *self, struct processor_ask *ask);
+/* A fresh look at the group's members. */
+void processor_core_look(struct processor_core *self, struct processor_look *look);
+/* The `index`-th of those that the last look found; NULL: there are not so many. */
+const struct address *processor_core_address(const struct processor_core *self, uint32_t index);

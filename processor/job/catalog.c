@@ -95,8 +95,8 @@ static void put_entry(struct catalog *self, enum catalog_kind kind, const char *
     Millrace__Processor__CatalogRecord *record = millrace__processor__catalog_record__unpack(
         NULL, (size_t)from->value.byte_count, from->value.bytes);
     if (record == NULL || !fits_kind(record, kind)) {
-        trace_line(self->options.loop->trace, TRACE_ERROR, "catalog", "entry-not-understood", "key=%s offset=%lld",
-                    name, (long long)from->offset);
+        trace_line(self->options.loop->trace, TRACE_ERROR, "catalog", "entry-not-understood",
+                   "key=%s offset=%lld", name, (long long)from->offset);
         if (record != NULL) {
             millrace__processor__catalog_record__free_unpacked(record, NULL);
         }
@@ -172,8 +172,8 @@ static void consumer_on_fetched(void *context, struct consumer_fetched *fetched)
 static void consumer_on_fault(void *context, const struct consumer_fault *fault)
 {
     struct catalog *self = context;
-    trace_line(self->options.loop->trace, TRACE_WARN, "catalog", "not-readable", "why=\"%s\" code=%d",
-               status_text(fault->status), fault->error_code);
+    trace_line(self->options.loop->trace, TRACE_WARN, "catalog", "not-readable",
+               "why=\"%s\" code=%d", status_text(fault->status), fault->error_code);
     self->is_assigned = false;
     if (!self->is_closing) {
         timer_start_after(&self->again, AGAIN_MS * CLOCK_NS_PER_MS);
@@ -313,8 +313,8 @@ static void topic_on_done(struct topic_wish *wish, enum status status)
         self->is_assigned = status == STATUS_OK;
     }
     if (status != STATUS_OK) {
-        trace_line(self->options.loop->trace, TRACE_WARN, "catalog", "no-topic", "why=\"%s\" code=%d",
-                   status_text(status), wish->op.error_code);
+        trace_line(self->options.loop->trace, TRACE_WARN, "catalog", "no-topic",
+                   "why=\"%s\" code=%d", status_text(status), wish->op.error_code);
         timer_start_after(&self->again, AGAIN_MS * CLOCK_NS_PER_MS);
     } else if (!self->is_ready) {
         self->first = (struct catalog_barrier){.deadline_ns = loop_now_ns(self->options.loop) +
