@@ -24,7 +24,7 @@ int16_t processor_core_api_key(void)
     return API_KEY_PRIVATE_MIN + KEY_OFFSET;
 }
 
-void processor_ask_done(struct processor_ask *ask)
+void processor_core_ask_done(struct processor_ask *ask)
 {
     link_call_done(&ask->call);
     ask->answer = (struct wire_bytes){0};

@@ -28,7 +28,7 @@ struct processor_ask {
      * member of the group. UNREACHABLE: none could be reached. UNKNOWN: sent, fate not known.
      * TIMEOUT: no answer in time. CANCELED: the core closes. */
     void (*on_done)(struct processor_ask *self, enum status status);
-    struct wire_bytes answer; /* Until processor_ask_done(). */
+    struct wire_bytes answer; /* Until processor_core_ask_done(). */
     /* The core's: */
     struct processor_core *core;
     struct list in_core;
@@ -40,7 +40,7 @@ struct processor_ask {
     bool is_calling;
 };
 
-void processor_ask_done(struct processor_ask *ask); /* Accepts a zeroed one. */
+void processor_core_ask_done(struct processor_ask *ask); /* Accepts a zeroed one. */
 
 /* A look at who is there. */
 struct processor_look {

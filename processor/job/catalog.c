@@ -384,7 +384,13 @@ void catalog_close(struct catalog *self)
     consumer_core_close(&self->consumer);
 }
 
-void catalog_write_ended(struct catalog *self)
+void catalog_change(struct catalog *self, struct catalog_write *write)
+{
+    check(self->magic == CATALOG_MAGIC);
+    catalog_write_start(self, write);
+}
+
+void catalog_end_write(struct catalog *self)
 {
     close_if_alone(self);
 }

@@ -57,7 +57,7 @@ static void txn_on_closed(void *context)
     drop_changes(self);
     self->on_done(self, self->status); /* It may be gone behind this. */
     if (catalog->is_closing) {
-        catalog_write_ended(catalog);
+        catalog_end_write(catalog);
     } else {
         start_next(catalog);
     }
@@ -183,14 +183,14 @@ static void start_next(struct catalog *catalog)
     }
 }
 
-void catalog_change(struct catalog *self, struct catalog_write *write)
+void catalog_write_start(struct catalog *catalog, struct catalog_write *write)
 {
-    write->catalog = self;
+    write->catalog = catalog;
     write->change_count = 0;
     write->is_over = false;
     list_init(&write->in_catalog);
-    list_append(&self->writes, &write->in_catalog);
-    start_next(self);
+    list_append(&catalog->writes, &write->in_catalog);
+    start_next(catalog);
 }
 
 void catalog_write_cancel_all(struct catalog *catalog)

@@ -310,7 +310,7 @@ void local_tasks_review(struct local_tasks *self)
     }
 }
 
-const char *local_task_state(const struct local_task *task)
+const char *local_tasks_state(const struct local_task *task)
 {
     if (task->has_failed) {
         return "failed";

@@ -62,4 +62,4 @@ void local_tasks_assign(struct local_tasks *self, Millrace__Processor__TaskId *c
 /* The catalog has changed. */
 void local_tasks_review(struct local_tasks *self);
 /* "starting", "running", "restarting", "stopped" or "failed". */
-const char *local_task_state(const struct local_task *task);
+const char *local_tasks_state(const struct local_task *task);

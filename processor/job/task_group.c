@@ -2,6 +2,7 @@
 
 #include "proto/sys/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,8 @@ static void deal_free(struct deal *deal, uint32_t share_count)
 /* Packs what member `index` gets. */
 static enum status pack_share(struct task_group *self, struct deal *deal, uint32_t index)
 {
-    Millrace__Processor__Assignment assignment = MILLRACE__PROCESSOR__ASSIGNMENT__INIT;
+    Millrace__Processor__Assignment assignment;
+    millrace__processor__assignment__init(&assignment);
     assignment.version = GROUP_FORMAT;
     assignment.tasks = deal->part;
     assignment.catalog_offset = self->options.catalog->position;
@@ -230,7 +232,8 @@ static void member_on_lead(void *context, const struct group_member_round *round
 static uint32_t member_on_describe(void *context, struct group_member_protocol *protocols)
 {
     struct task_group *self = context;
-    Millrace__Processor__Member member = MILLRACE__PROCESSOR__MEMBER__INIT;
+    Millrace__Processor__Member member;
+    millrace__processor__member__init(&member);
     Millrace__Processor__TaskId *ids[LOCAL_TASKS_MAX];
     char host[ADDRESS_HOST_BYTES_MAX];
     (void)snprintf(host, sizeof host, "%s", self->options.host);
