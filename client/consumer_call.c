@@ -154,7 +154,9 @@ static void offsets_encode(struct ask *ask, struct wire_writer *writer)
     kafka_list_offsets_request_defaults(&request);
     request.replica_id = -1;
     /* Version 1 has no field for it; then latest means the high watermark. */
-    request.isolation_level = self->core->options.is_committed && ask->version >= 2 ? 1 : 0;
+    const struct consumer_core_options *options = &self->core->options;
+    bool is_committed = options->is_committed && !options->is_end_uncommitted;
+    request.isolation_level = is_committed && ask->version >= 2 ? 1 : 0;
     request.topics = arena_take_array(&ask->arena, count_topics(self), sizeof *request.topics);
     struct kafka_list_offsets_request_list_offsets_partition *partitions =
         arena_take_array(&ask->arena, self->entry_count, sizeof *partitions);

@@ -67,6 +67,7 @@ struct consumer_core_options {
     uint32_t bootstrap_count;
     const char *client_id; /* Borrowed for life. */
     bool is_committed;
+    bool is_end_uncommitted; /* The latest is the high watermark, for a committed reader too. */
     enum consumer_reset reset;
     size_t buffer_bytes_max;
     int32_t partition_bytes_max;
@@ -75,6 +76,9 @@ struct consumer_core_options {
     int64_t request_timeout_ms;
     /* The receiver owns it. */
     void (*on_fetched)(void *context, struct consumer_fetched *fetched);
+    /* An answer told a partition's ends, with or without bytes (those have been handed over). May
+     * be NULL. */
+    void (*on_heard)(void *context, const struct consumer_partition *partition);
     /* The partition is not read until it is moved or assigned again. */
     void (*on_fault)(void *context, const struct consumer_fault *fault);
     /* All that is assigned has a position, or has failed. */

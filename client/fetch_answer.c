@@ -115,14 +115,14 @@ static void fetch_answered(struct consumer_call *self, struct consumer_call_entr
     partition->high_watermark = data->high_watermark;
     partition->stable_end = data->last_stable_offset;
     partition->log_start = data->log_start_offset;
-    if (data->records.byte_count <= 0) {
-        return;
-    }
-    enum status status = hand_over(self, entry, data, memory);
+    enum status status =
+        data->records.byte_count > 0 ? hand_over(self, entry, data, memory) : STATUS_OK;
     if (status == STATUS_NO_MEMORY) {
         consumer_core_again(partition, ERROR_CODE_NONE);
     } else if (status != STATUS_OK) {
         consumer_core_fail(partition, status, 0);
+    } else if (self->core->options.on_heard != NULL) {
+        self->core->options.on_heard(self->core->options.context, partition);
     }
 }
 
