@@ -32,9 +32,13 @@ void accumulator_identify(struct accumulator *self, int64_t producer_id, int16_t
 {
     check(producer_id >= 0);
     check(self->in_flight_count == 0);
+    check(self->again_count == 0);
     self->producer_id = producer_id;
     self->producer_epoch = producer_epoch;
     self->next_sequence = 0;
+    self->needs_epoch = false;
+    self->has_doubt = false;
+    self->not_before_ns = 0;
 }
 
 /* ---- appending ---- */

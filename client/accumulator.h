@@ -71,7 +71,8 @@ void accumulator_init(struct accumulator *self, const struct accumulator_options
 /* All batches must be gone. Accepts a zeroed one. */
 void accumulator_done(struct accumulator *self);
 
-/* Before the first take, and after a new one was asked for. */
+/* Before the first take, and when the transaction coordinator gave a new one; nothing may be under
+ * way then. Sequences begin at 0. */
 void accumulator_identify(struct accumulator *self, int64_t producer_id, int16_t producer_epoch);
 
 MUST_USE enum status accumulator_append(struct accumulator *self,

@@ -5,6 +5,7 @@
 /* Requests are bounded by what their senders gather; answers by the link's frames. */
 #define ASK_ARENA_BYTES_MAX ((size_t)256 << 20)
 #define FEATURE_NAME "millrace.version"
+#define FEATURE_TXN "transaction.version"
 
 void ask_done(struct ask *self)
 {
@@ -26,6 +27,7 @@ enum status ask_send(struct ask *self, struct link *link, int64_t now_ns)
         return STATUS_UNSUPPORTED;
     }
     self->is_millrace = link_supported_feature(link, FEATURE_NAME) > 0;
+    self->txn_level = link_feature_level(link, FEATURE_TXN);
     arena_done(&self->arena);
     arena_init(&self->arena, ASK_ARENA_BYTES_MAX);
     struct wire_writer writer;

@@ -24,8 +24,9 @@ struct ask {
     void (*on_done)(struct ask *self, enum status status);
     /* The cluster's: */
     int16_t version;
-    bool is_millrace; /* The broker is a Millrace and knows our own fields. */
-    int32_t node;     /* Who was asked; below 0: a bootstrap address. */
+    bool is_millrace;  /* The broker is a Millrace and knows our own fields. */
+    int16_t txn_level; /* The cluster's finalized transaction.version; 0: none. */
+    int32_t node;      /* Who was asked; below 0: a bootstrap address. */
     struct arena arena;
     struct link_call call;
     struct list in_line; /* Waiting for the link to open. */

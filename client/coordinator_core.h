@@ -36,7 +36,8 @@ struct coordinator_op {
     struct list in_core;
     struct retry retry;
     struct timer timer;
-    bool is_asking;
+    bool is_asking;  /* On the wire. */
+    bool is_waiting; /* For the coordinator to be found. */
 };
 
 struct coordinator_core_options {
@@ -53,7 +54,7 @@ struct coordinator_core {
     struct list ops;
     struct ask find;
     bool is_finding;
-    int64_t find_not_before_ns;
+    struct timer find_timer; /* Before it is looked up again. */
     struct retry find_retry;
     bool is_closing;
 };

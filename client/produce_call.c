@@ -10,7 +10,11 @@
 
 #define PRODUCE_VERSION_MIN 3
 #define PRODUCE_VERSION_MAX 12 /* 13 names topics by id. */
+/* From here on a transactional write adds its partition to the transaction (KIP-890). */
+#define PRODUCE_VERSION_IMPLICIT 12
 #define ENTRY_ROOM_FIRST 8U
+/* The end of the transaction before takes milliseconds. */
+#define CONCURRENT_SHARE 10
 /* How much longer we wait for an answer than the broker may wait for its followers. */
 #define ANSWER_GRACE_MS 2000
 
@@ -212,7 +216,13 @@ static void entry_answered(struct produce_call *self, struct produce_call_entry 
                        code == ERROR_CODE_NETWORK_EXCEPTION ||
                        code == ERROR_CODE_KAFKA_STORAGE_ERROR;
     bool has_moved = entry->topic->known->partitions[entry->partition].leader != leader;
+    struct accumulator *accumulator = accumulator_of(entry);
     entry_again(self, entry, is_doubtful, has_moved);
+    if (code == ERROR_CODE_CONCURRENT_TRANSACTIONS) {
+        int64_t now_ns = loop_now_ns(self->core->options.loop);
+        accumulator->not_before_ns =
+            now_ns + (accumulator->not_before_ns - now_ns) / CONCURRENT_SHARE;
+    }
 }
 
 static struct produce_call_entry *entry_find(struct produce_call *self, struct wire_text name,
@@ -281,12 +291,16 @@ void produce_call_send(struct produce_call *self)
         return;
     }
     int64_t timeout_ms = self->core->options.request_timeout_ms + ANSWER_GRACE_MS;
-    self->ask = (struct ask){.api_key = API_KEY_PRODUCE,
-                             .version_min = PRODUCE_VERSION_MIN,
-                             .version_max = PRODUCE_VERSION_MAX,
-                             .timeout_ms = timeout_ms,
-                             .encode = produce_encode,
-                             .on_done = produce_on_done};
+    const struct producer_gate *gate = self->core->options.gate;
+    bool is_implicit = gate != NULL && gate->is_implicit;
+    bool is_explicit = gate != NULL && !gate->is_implicit;
+    self->ask = (struct ask){
+        .api_key = API_KEY_PRODUCE,
+        .version_min = is_implicit ? PRODUCE_VERSION_IMPLICIT : PRODUCE_VERSION_MIN,
+        .version_max = is_explicit ? PRODUCE_VERSION_IMPLICIT - 1 : PRODUCE_VERSION_MAX,
+        .timeout_ms = timeout_ms,
+        .encode = produce_encode,
+        .on_done = produce_on_done};
     self->sent_ns = loop_now_ns(self->core->options.loop);
     enum status status =
         cluster_ask(&self->core->cluster, self->node, CLUSTER_LANE_LONG, &self->ask);

@@ -29,11 +29,9 @@ size_t producer_core_record_bytes(const struct producer_record *record)
 
 static void identity_encode(struct ask *ask, struct wire_writer *writer)
 {
-    struct producer_core *self = container_of(ask, struct producer_core, identity);
     struct kafka_init_producer_id_request request;
     kafka_init_producer_id_request_defaults(&request);
-    request.transactional_id = wire_text_of(self->options.transactional_id);
-    request.transaction_timeout_ms = (int32_t)self->options.transaction_timeout_ms;
+    request.transactional_id = (struct wire_text){.byte_count = -1};
     kafka_init_producer_id_request_encode(&request, ask->version, writer);
 }
 
@@ -73,8 +71,8 @@ static void identity_on_done(struct ask *ask, enum status status)
 
 static void identify(struct producer_core *self)
 {
-    if (self->is_identifying || self->producer_id >= 0 || self->is_closing ||
-        self->fatal_status != STATUS_OK ||
+    if (self->options.gate != NULL || self->is_identifying || self->producer_id >= 0 ||
+        self->is_closing || self->fatal_status != STATUS_OK ||
         loop_now_ns(self->options.loop) < self->identity_not_before_ns) {
         return;
     }
@@ -125,6 +123,9 @@ static void fail_all(struct producer_core *self, enum status status)
 static void settle(struct producer_core *self, struct producer_topic *topic, int32_t partition)
 {
     struct accumulator *accumulator = &topic->partitions[partition]->accumulator;
+    if (self->options.gate != NULL) {
+        return; /* Epochs are the coordinator's: nothing is sent here until it gives a new one. */
+    }
     struct list failed;
     list_init(&failed);
     accumulator_settle(accumulator, &failed);
@@ -268,6 +269,10 @@ static void pump_partition(struct producer_core *self, struct pump_state *state,
     if (draft == NULL || draft->call_count >= CALLS_PER_NODE_MAX) {
         return;
     }
+    struct producer_gate *gate = self->options.gate;
+    if (gate != NULL && !gate->may_send(gate, topic, index)) {
+        return;
+    }
     if (draft->call == NULL) {
         draft->call = produce_call_new(self, leader);
     }
@@ -314,6 +319,10 @@ static void pump(struct producer_core *self)
 {
     if (self->fatal_status != STATUS_OK) {
         fail_all(self, self->fatal_status);
+        return;
+    }
+    if (self->options.gate != NULL && self->options.gate->is_shut) {
+        fail_all(self, STATUS_CANCELED);
         return;
     }
     if (self->producer_id < 0) {
@@ -389,15 +398,29 @@ enum status producer_core_send(struct producer_core *self, const struct producer
     return STATUS_OK;
 }
 
+void producer_core_identify(struct producer_core *self, int64_t producer_id, int16_t producer_epoch)
+{
+    check(self->magic == CORE_MAGIC);
+    check(self->options.gate != NULL);
+    check(producer_id >= 0);
+    self->producer_id = producer_id;
+    self->producer_epoch = producer_epoch;
+    list_for_each(link, &self->topics)
+    {
+        struct producer_topic *topic = container_of(link, struct producer_topic, in_core);
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            accumulator_identify(&topic->partitions[i]->accumulator, producer_id, producer_epoch);
+        }
+    }
+    producer_core_pump(self);
+}
+
 void producer_core_hurry(struct producer_core *self)
 {
     check(self->magic == CORE_MAGIC);
     list_for_each(link, &self->topics)
     {
-        struct producer_topic *topic = container_of(link, struct producer_topic, in_core);
-        for (int32_t i = 0; i < topic->partition_count; i++) {
-            accumulator_hurry(&topic->partitions[i]->accumulator);
-        }
+        producer_topic_hurry(container_of(link, struct producer_topic, in_core));
     }
     producer_core_pump(self);
 }
@@ -436,6 +459,7 @@ void producer_core_init(struct producer_core *self, const struct producer_core_o
 {
     check(options->on_delivery != NULL);
     check(options->on_closed != NULL);
+    check((options->gate != NULL) == (options->transactional_id != NULL));
     *self = (struct producer_core){
         .magic = CORE_MAGIC, .options = *options, .producer_id = -1, .producer_epoch = -1};
     compressor_init(&self->compressor);

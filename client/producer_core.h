@@ -23,6 +23,16 @@ struct producer_delivery {
     uint32_t byte_count; /* As counted against the buffer. */
 };
 
+struct producer_topic;
+
+/* Who says when batches of a transaction may leave: txn_core. */
+struct producer_gate {
+    /* False: not yet; producer_core_pump() when that has changed. */
+    bool (*may_send)(struct producer_gate *self, struct producer_topic *topic, int32_t partition);
+    bool is_shut;     /* What is not on the wire is reported as CANCELED instead of sent. */
+    bool is_implicit; /* A write adds its partition to the transaction: Produce 12. */
+};
+
 struct producer_core_options {
     struct loop *loop;
     const struct address *bootstrap; /* Copied. */
@@ -37,6 +47,8 @@ struct producer_core_options {
     int64_t delivery_timeout_ms;
     const char *transactional_id; /* Borrowed for life; NULL: none. */
     int64_t transaction_timeout_ms;
+    struct producer_gate *gate; /* Borrowed for life. Needed with a transactional id, which leaves
+                                   the identity to the gate's owner; else NULL. */
     /* Once per record; may send, not close. */
     void (*on_delivery)(void *context, const struct producer_delivery *delivery);
     void (*on_closed)(void *context);
@@ -86,7 +98,11 @@ MUST_USE enum status producer_core_send(struct producer_core *self,
                                         const struct producer_record *record);
 /* Nothing of what was sent so far lingers. */
 void producer_core_hurry(struct producer_core *self);
-/* Sends what is ready, in a later turn. For produce_call. */
+/* With a gate: who the producer is from now on. Sequences begin at 0, so nothing may be left of the
+ * identity before. */
+void producer_core_identify(struct producer_core *self, int64_t producer_id,
+                            int16_t producer_epoch);
+/* Sends what is ready, in a later turn. For produce_call and gates. */
 void producer_core_pump(struct producer_core *self);
 /* What a record counts for in the buffer. */
 size_t producer_core_record_bytes(const struct producer_record *record);

@@ -202,6 +202,17 @@ void producer_topic_expire(struct producer_core *core, struct producer_topic *se
     }
 }
 
+void producer_topic_hurry(struct producer_topic *self)
+{
+    for (int32_t i = 0; i < self->partition_count; i++) {
+        accumulator_hurry(&self->partitions[i]->accumulator);
+    }
+    list_for_each(link, &self->parked)
+    {
+        container_of(link, struct parked_record, in_topic)->record.is_urgent = true;
+    }
+}
+
 enum status producer_topic_add(struct producer_core *core, struct producer_topic *self,
                                const struct producer_record *record)
 {

@@ -9,6 +9,9 @@
 struct producer_partition {
     struct accumulator accumulator;
     int32_t asked_node; /* Where the last attempt went; -1: nowhere yet. */
+    /* The gate's; transactions are counted from 1. */
+    uint64_t wanted_by; /* The last transaction that had something to send here. */
+    uint64_t added_to;  /* The last transaction it was added to. */
 };
 
 struct producer_topic {
@@ -28,6 +31,8 @@ void producer_topic_update(struct producer_core *core, struct producer_topic *se
 /* Appends it, or parks a copy. INVALID: there is no such partition. */
 MUST_USE enum status producer_topic_add(struct producer_core *core, struct producer_topic *self,
                                         const struct producer_record *record);
+/* Nothing of what was added so far lingers. */
+void producer_topic_hurry(struct producer_topic *self);
 /* Reports and frees what is parked since before `parked_before_ns`. */
 void producer_topic_expire(struct producer_core *core, struct producer_topic *self,
                            int64_t parked_before_ns, enum status status, int16_t error_code);

@@ -14,16 +14,18 @@
  * One operation (start, send_offsets, commit, abort) at a time; each ends by its callback, never
  * inside the function that began it. An operation that ends as TIMEOUT may have happened: start and
  * the end of a transaction can be called again (the same end, not the other one) and find that out;
- * send_offsets leaves the transaction broken.
+ * send_offsets leaves the transaction broken. Of a broken or dead one every operation that is not
+ * its abort ends with the reason.
  *
  * Owner: whoever embeds it. Loop: the options'. Limits: the producer's `buffer_bytes_max`;
- * TXN_CORE_OFFSETS_MAX offsets in one call. */
+ * TXN_CORE_OFFSETS_MAX offsets in one call, of TXN_CORE_GROUPS_MAX groups in its life. */
 #pragma once
 
 #include "client/coordinator_core.h"
 #include "client/producer_core.h"
 
 #define TXN_CORE_OFFSETS_MAX 100000U
+#define TXN_CORE_GROUPS_MAX 64U
 
 enum txn_core_state {
     TXN_CORE_NEW,
@@ -44,8 +46,9 @@ struct txn_core_outcome {
 typedef void txn_core_on_done(void *context, const struct txn_core_outcome *outcome);
 
 struct txn_core_options {
-    /* transactional_id and transaction_timeout_ms are needed; on_delivery, on_closed and context
-     * are called as they are. Reports of records come before the end of their transaction does. */
+    /* transactional_id and transaction_timeout_ms are needed, gate is not; on_delivery, on_closed
+     * and context are called as they are. Reports of records come before the end of their
+     * transaction does. */
     struct producer_core_options producer;
 };
 
@@ -69,32 +72,38 @@ struct txn_core {
     uint32_t magic;
     struct producer_core producer;
     struct producer_core_options outer; /* Its callbacks are the owner's. */
+    struct producer_gate gate;
     struct coordinator_core coordinator;
     enum txn_core_state state;
     struct txn_core_outcome fault; /* Why it is broken or dead. */
-    bool is_implicit;              /* Writes add their partitions: transaction.version 2. */
-    bool is_implicit_ahead;        /* The same, as last heard; taken over between transactions. */
-    bool has_writes;               /* The broker may know of this transaction. */
+    uint64_t number;               /* Of the transaction, from 1. */
+    uint64_t unreported_count;     /* Records. */
+    bool has_writes;               /* The brokers may know of this transaction. */
     bool is_commit;                /* ENDING: which end. */
-    bool is_end_sent;
-    bool needs_epoch; /* Sequences are missing: a new epoch is needed behind the abort. */
-    bool is_dropping;
-    uint64_t unreported_count; /* Records of this transaction. */
-    /* The operation under way. */
-    txn_core_on_done *on_done; /* NULL: none. */
+    /* What the owner waits for. */
+    txn_core_on_done *on_done; /* NULL: nothing. */
     void *on_done_context;
-    int64_t deadline_ns;
     struct timer deadline;
     struct mail done_mail;
-    bool is_done_posted;
     struct txn_core_outcome outcome;
-    struct coordinator_op op;  /* InitProducerId, AddOffsetsToTxn, EndTxn. */
-    struct coordinator_op add; /* AddPartitionsToTxn. */
-    bool is_op_running;
+    bool is_done_posted;
+    bool has_outcome; /* Of a start or an end that nobody waited for any more. */
+    /* What goes on with the coordinators. */
+    struct coordinator_op identify; /* InitProducerId. */
+    struct coordinator_op add;      /* AddPartitionsToTxn. */
+    struct coordinator_op join;     /* AddOffsetsToTxn. */
+    struct coordinator_op end;      /* EndTxn. */
+    bool is_identifying;
     bool is_adding;
+    bool is_ending;
+    bool needs_identity;       /* Behind an abort that left gaps in the sequences. */
+    int64_t ended_producer_id; /* As EndTxn answered; -1: it did not. */
+    int16_t ended_producer_epoch;
+    struct list offsets;         /* struct txn_offsets, one per group. */
+    struct txn_offsets *sending; /* The one under way, its joining included; NULL: none. */
+    int64_t sending_deadline_ns;
     struct mail step_mail;
     bool is_step_posted;
-    struct txn_offsets *offsets; /* Owned; of the send_offsets under way. */
     bool is_closing;
 };
 
@@ -108,12 +117,13 @@ void txn_core_close(struct txn_core *self);
  * operation is under way; then there is no callback. */
 MUST_USE enum status txn_core_start(struct txn_core *self, int64_t deadline_ns,
                                     txn_core_on_done *on_done, void *context);
-/* READY -> OPEN, at once: nothing is sent for it. */
+/* READY -> OPEN, at once: nothing is sent for it. FENCED and others: why it is dead. */
 MUST_USE enum status txn_core_begin(struct txn_core *self);
 /* As producer_core_send(), with one report for each; INVALID also outside of a transaction, and
  * CANCELED in one that is broken. */
 MUST_USE enum status txn_core_send(struct txn_core *self, const struct producer_record *record);
-/* The offsets become the group's when this transaction commits. All is copied. */
+/* The offsets become the group's when this transaction commits. All is copied. FULL: too many;
+ * NO_MEMORY. */
 MUST_USE enum status txn_core_send_offsets(struct txn_core *self,
                                            const struct txn_core_group *group,
                                            const struct txn_core_offset *offsets,
@@ -127,3 +137,8 @@ MUST_USE enum status txn_core_commit(struct txn_core *self, int64_t deadline_ns,
 MUST_USE enum status txn_core_abort(struct txn_core *self, int64_t deadline_ns,
                                     txn_core_on_done *on_done, void *context);
 enum txn_core_state txn_core_state(const struct txn_core *self);
+
+/* For its parts: does what is to be done next, in a later turn; and the open transaction can only
+ * be aborted from now on (after some codes not even that). */
+void txn_core_step(struct txn_core *self);
+void txn_core_break(struct txn_core *self, enum status status, int16_t error_code);

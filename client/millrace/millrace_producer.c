@@ -680,7 +680,6 @@ int millrace_producer_open(struct millrace_client *client,
         core.bootstrap_count = client->bootstrap_count;
         core.client_id = client->client_id;
         core.request_timeout_ms = client->request_timeout_ms;
-        core.transactional_id = self->transactional_id[0] == '\0' ? NULL : self->transactional_id;
         self->handle.close = handle_close;
         struct core_call open = {.call = {.run = open_run}, .producer = self, .options = &core};
         if (!session_attach(client, &self->handle)) {

@@ -77,6 +77,15 @@ static void answer_versions(struct scripted_broker *self, struct scripted_reques
         answer.supported_features = &feature;
         answer.supported_features_count = 1;
     }
+    struct kafka_api_versions_response_finalized_feature_key finalized;
+    kafka_api_versions_response_finalized_feature_key_defaults(&finalized);
+    finalized.name = wire_text_of("transaction.version");
+    finalized.max_version_level = self->txn_level;
+    if (self->txn_level > 0) {
+        answer.finalized_features = &finalized;
+        answer.finalized_features_count = 1;
+        answer.finalized_features_epoch = 1;
+    }
     if (self->refuses_new_versions && request->header.request_api_version > 0) {
         answer.error_code = ERROR_CODE_UNSUPPORTED_VERSION;
         request->header.request_api_version = 0;

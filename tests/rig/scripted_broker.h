@@ -40,6 +40,7 @@ struct scripted_broker {
     struct loop *loop;
     const struct scripted_range *ranges; /* Of ApiVersions. */
     uint32_t range_count;
+    int16_t txn_level;         /* Finalized transaction.version; 0: not named. */
     bool is_millrace;          /* Names the feature millrace.version. */
     bool refuses_new_versions; /* Answers ApiVersions above 0 with UNSUPPORTED_VERSION. */
     void (*handler)(struct scripted_broker *self, struct scripted_request *request);

@@ -35,9 +35,8 @@ static uint32_t index_of(const struct scripted_log *self, const struct scripted_
     return (uint32_t)(broker - self->brokers);
 }
 
-/* Answers unless the fault says otherwise. */
-static void answer(const struct scripted_request *request, enum scripted_fault fault,
-                   scripted_encode *encode, const void *message)
+void scripted_log_answer(const struct scripted_request *request, enum scripted_fault fault,
+                         scripted_encode *encode, const void *message)
 {
     if (fault == SCRIPTED_BREAK_AFTER) {
         request->connection->is_open = false;
@@ -114,7 +113,7 @@ static void serve_metadata(struct scripted_log *self, struct scripted_request *r
             said.topics[i].error_code = ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
         }
     }
-    answer(request, fault, SCRIPTED_ENCODE(kafka_metadata_response_encode), &said);
+    scripted_log_answer(request, fault, SCRIPTED_ENCODE(kafka_metadata_response_encode), &said);
 }
 
 static void serve_identity(struct scripted_log *self, struct scripted_request *request,
@@ -125,7 +124,8 @@ static void serve_identity(struct scripted_log *self, struct scripted_request *r
     said.error_code =
         self->refuse != NULL ? self->refuse(self, API_KEY_INIT_PRODUCER_ID, -1) : ERROR_CODE_NONE;
     said.producer_id = said.error_code == ERROR_CODE_NONE ? self->next_producer_id++ : -1;
-    answer(request, fault, SCRIPTED_ENCODE(kafka_init_producer_id_response_encode), &said);
+    scripted_log_answer(request, fault, SCRIPTED_ENCODE(kafka_init_producer_id_response_encode),
+                        &said);
 }
 
 /* ---- produce ---- */
@@ -195,18 +195,21 @@ static int16_t judge(struct scripted_partition *partition, const struct batch_vi
     return ERROR_CODE_NONE;
 }
 
-static void produce_partition(struct scripted_log *self, uint32_t broker, struct wire_text topic,
+static void produce_partition(struct scripted_log *self, const struct scripted_request *request,
+                              struct wire_text topic,
                               const struct kafka_produce_request_partition_produce_data *data,
                               struct kafka_produce_response_partition_produce_response *out)
 {
     out->index = data->index;
     out->base_offset = -1;
+    uint32_t broker = index_of(self, request->connection->broker);
     out->error_code = partition_fault(self, broker, API_KEY_PRODUCE, topic, data->index);
     if (out->error_code != ERROR_CODE_NONE) {
         return;
     }
     struct scripted_partition *partition = &self->partitions[data->index];
     struct batch_rules rules = {.byte_count_max = SCRIPTED_REQUEST_BYTES_MAX,
+                                .has_transactional_id = self->admit != NULL,
                                 .timestamp_ms_min = INT64_MIN,
                                 .timestamp_ms_max = INT64_MAX};
     struct batch_verdict verdict;
@@ -214,6 +217,13 @@ static void produce_partition(struct scripted_log *self, uint32_t broker, struct
     check(batch_check_produce(data->records.single.base, data->records.single.byte_count, &rules,
                               &verdict) == STATUS_OK);
     int64_t duplicate_offset = -1;
+    if (self->admit != NULL) {
+        out->error_code =
+            self->admit(self, data->index, request->header.request_api_version, &verdict.batch);
+    }
+    if (out->error_code != ERROR_CODE_NONE) {
+        return;
+    }
     out->error_code = judge(partition, &verdict.batch, &duplicate_offset);
     if (out->error_code != ERROR_CODE_NONE) {
         return;
@@ -225,9 +235,8 @@ static void produce_partition(struct scripted_log *self, uint32_t broker, struct
     }
 }
 
-static void serve_produce(struct scripted_log *self, uint32_t broker,
-                          struct scripted_request *request, enum scripted_fault fault,
-                          struct arena *arena)
+static void serve_produce(struct scripted_log *self, struct scripted_request *request,
+                          enum scripted_fault fault, struct arena *arena)
 {
     struct kafka_produce_request asked;
     check(kafka_produce_request_decode(request->body, request->header.request_api_version, arena,
@@ -247,12 +256,12 @@ static void serve_produce(struct scripted_log *self, uint32_t broker,
         for (int32_t j = 0; j < count; j++) {
             kafka_produce_response_partition_produce_response_defaults(
                 &said.responses[i].partition_responses[j]);
-            produce_partition(self, broker, asked.topic_data[i].name,
+            produce_partition(self, request, asked.topic_data[i].name,
                               &asked.topic_data[i].partition_data[j],
                               &said.responses[i].partition_responses[j]);
         }
     }
-    answer(request, fault, SCRIPTED_ENCODE(kafka_produce_response_encode), &said);
+    scripted_log_answer(request, fault, SCRIPTED_ENCODE(kafka_produce_response_encode), &said);
 }
 
 /* ---- fetch ---- */
@@ -342,7 +351,7 @@ static bool fetch(struct scripted_log *self, struct scripted_request *request,
         }
     }
     if (news > 0 || is_last_call || asked.max_wait_ms == 0) {
-        answer(request, fault, SCRIPTED_ENCODE(kafka_fetch_response_encode), &said);
+        scripted_log_answer(request, fault, SCRIPTED_ENCODE(kafka_fetch_response_encode), &said);
         news = 1;
     }
     arena_done(&arena);
@@ -453,7 +462,7 @@ static void serve_list_offsets(struct scripted_log *self, uint32_t broker,
             }
         }
     }
-    answer(request, fault, SCRIPTED_ENCODE(kafka_list_offsets_response_encode), &said);
+    scripted_log_answer(request, fault, SCRIPTED_ENCODE(kafka_list_offsets_response_encode), &said);
 }
 
 static void serve(struct scripted_broker *broker, struct scripted_request *request)
@@ -471,12 +480,16 @@ static void serve(struct scripted_broker *broker, struct scripted_request *reque
     }
     struct arena arena;
     arena_init(&arena, ARENA_BYTES);
+    if (self->serve_more != NULL && self->serve_more(self, index, request, fault, &arena)) {
+        arena_done(&arena);
+        return;
+    }
     if (api_key == API_KEY_METADATA) {
         serve_metadata(self, request, fault, &arena);
     } else if (api_key == API_KEY_INIT_PRODUCER_ID) {
         serve_identity(self, request, fault);
     } else if (api_key == API_KEY_PRODUCE) {
-        serve_produce(self, index, request, fault, &arena);
+        serve_produce(self, request, fault, &arena);
         look_at_held(self);
     } else if (api_key == API_KEY_LIST_OFFSETS) {
         serve_list_offsets(self, index, request, fault, &arena);
@@ -491,7 +504,11 @@ static void serve(struct scripted_broker *broker, struct scripted_request *reque
 
 void scripted_log_start(struct scripted_log *self, struct loop *loop)
 {
-    *self = (struct scripted_log){.loop = loop, .has_topic = true, .next_producer_id = 4000};
+    *self = (struct scripted_log){.loop = loop,
+                                  .has_topic = true,
+                                  .next_producer_id = 4000,
+                                  .ranges = ranges,
+                                  .range_count = sizeof ranges / sizeof *ranges};
     list_init(&self->held);
     for (int32_t i = 0; i < SCRIPTED_LOG_PARTITIONS; i++) {
         self->partitions[i].leader = i % (int32_t)SCRIPTED_LOG_BROKERS;
@@ -542,8 +559,9 @@ void scripted_log_revive(struct scripted_log *self, uint32_t broker)
     self->is_down[broker] = false;
     uint32_t accepted_count = self->brokers[broker].connection_count;
     check(accepted_count == 0 || self->brokers[broker].listener == NULL);
-    self->brokers[broker].ranges = ranges;
-    self->brokers[broker].range_count = sizeof ranges / sizeof *ranges;
+    self->brokers[broker].ranges = self->ranges;
+    self->brokers[broker].range_count = self->range_count;
+    self->brokers[broker].txn_level = self->txn_level;
     self->brokers[broker].is_millrace = true;
     self->brokers[broker].handler = serve;
     self->brokers[broker].context = self;

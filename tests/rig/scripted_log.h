@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proto/kafka/fetch.h"
+#include "proto/record/batch.h"
 #include "tests/rig/scripted_broker.h"
 
 #define SCRIPTED_LOG_BROKERS 3U
@@ -60,6 +61,15 @@ struct scripted_log {
     /* May be NULL. What happens to this request; and what a partition of it is refused with. */
     enum scripted_fault (*spoil)(struct scripted_log *self, uint32_t broker, int16_t api_key);
     int16_t (*refuse)(struct scripted_log *self, int16_t api_key, int32_t partition);
+    /* For more than logs, see scripted_txn. May be NULL: true where it has served the request; and
+     * whether a batch may be written. */
+    bool (*serve_more)(struct scripted_log *self, uint32_t broker, struct scripted_request *request,
+                       enum scripted_fault fault, struct arena *arena);
+    int16_t (*admit)(struct scripted_log *self, int32_t partition, int16_t version,
+                     const struct batch_view *view);
+    const struct scripted_range *ranges; /* Of all brokers, as the next two, from their start. */
+    uint32_t range_count;
+    int16_t txn_level;
     void *context;
 };
 
@@ -71,3 +81,6 @@ void scripted_log_revive(struct scripted_log *self, uint32_t broker);
 /* A batch that no client sent; it is stamped with the end. */
 void scripted_log_append(struct scripted_log *self, int32_t partition, const void *batch,
                          size_t byte_count);
+/* Answers unless the fault says otherwise. For serve_more. */
+void scripted_log_answer(const struct scripted_request *request, enum scripted_fault fault,
+                         scripted_encode *encode, const void *message);

@@ -493,3 +493,14 @@ Test(producer_core, without_an_identity_everything_fails_with_the_reason)
     cr_expect_eq(reports[0].status, STATUS_INVALID);
     cr_expect_eq(reports[0].error_code, ERROR_CODE_CLUSTER_AUTHORIZATION_FAILED);
 }
+
+Test(producer_core, records_that_wait_for_their_topic_are_hurried_as_well)
+{
+    options.linger_ms = 5000;
+    begin();
+    send_to(SCRIPTED_LOG_TOPIC, 0);
+    producer_core_hurry(&subject);
+    rig_run_for(SIM_S);
+
+    cr_expect_eq(reported_count, 1);
+}
