@@ -226,8 +226,9 @@ static enum status take_records(struct feed_entry *entry,
                                               .ingested_count =
                                                   (uint32_t)in->ingested_times_ms_count};
     enum status status = partition_append_replica(entry->partition, &append);
-    if (status == STATUS_BUSY || status == STATUS_NO_SPACE || status == STATUS_MALFORMED) {
-        /* Asked for again; a peer's malformed bytes must not end this node. */
+    if (status == STATUS_BUSY || status == STATUS_NO_SPACE || status == STATUS_MALFORMED ||
+        status == STATUS_FULL) {
+        /* Asked for again; a peer's bytes, malformed or too large, must not end this node. */
         put_aside(entry);
         return STATUS_OK;
     }

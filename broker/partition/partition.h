@@ -102,8 +102,10 @@ struct partition_append {
 };
 void partition_append(struct partition *self, struct partition_append *append);
 
-/* A follower's write: whole batches as the leader sent them, from partition_marks.log_end on.
- * MALFORMED: they are no batches or do not fit there; BUSY: no room now; IO, NO_SPACE. */
+/* A follower's write: whole batches as the leader sent them, from partition_marks.log_end on; when
+ * there is no room for all of them, perhaps only the first ones (OK). MALFORMED: they are no
+ * batches or do not fit there; BUSY: no room now; FULL: the first one is too large for this node's
+ * journal; IO, NO_SPACE. */
 struct partition_replica_append {
     const uint8_t *bytes;
     size_t byte_count;

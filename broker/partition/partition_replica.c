@@ -46,6 +46,42 @@ static enum status follow_batches(struct partition *self,
     return STATUS_OK;
 }
 
+/* Whole batches from the start of `append`: as many as fit into `byte_count_max`, one at least. */
+static struct partition_replica_append first_piece(const struct partition_replica_append *append,
+                                                   size_t byte_count_max, uint32_t *out_batch_count)
+{
+    struct batch_iterator iterator;
+    batch_iterator_init(&iterator, append->bytes, append->byte_count);
+    struct partition_replica_append piece = *append;
+    struct batch_view batch;
+    uint32_t count = 0;
+    size_t byte_count = 0;
+    while (batch_iterator_next(&iterator, &batch) == STATUS_OK &&
+           (count == 0 || byte_count + batch.byte_count <= byte_count_max)) {
+        byte_count += batch.byte_count;
+        count += 1;
+    }
+    piece.byte_count = byte_count;
+    *out_batch_count = count;
+    return piece;
+}
+
+static enum status append_piece(struct partition *self,
+                                const struct partition_replica_append *piece)
+{
+    struct log_append write = {.bytes = piece->bytes,
+                               .byte_count = piece->byte_count,
+                               .ingested_ms = clock_wall_ms(self->loop->clock),
+                               .ingested_of_batches = piece->ingested_ms};
+    TRY(log_append(self->log, &write));
+    enum status status = follow_batches(self, piece);
+    if (status != STATUS_OK) {
+        partition_fail(self); /* Written, but not followed: its state would lie. */
+    }
+    return status;
+}
+
+/* A leader answers with as much as it likes; the journal takes a record of a quarter of itself. */
 enum status partition_append_replica(struct partition *self,
                                      const struct partition_replica_append *append)
 {
@@ -55,17 +91,28 @@ enum status partition_append_replica(struct partition *self,
     }
     uint32_t batch_count;
     TRY(check_batches(self, append, &batch_count));
+    struct partition_replica_append rest = *append;
     bool has_times = append->ingested_ms != NULL && append->ingested_count == batch_count;
-    struct log_append write = {.bytes = append->bytes,
-                               .byte_count = append->byte_count,
-                               .ingested_ms = clock_wall_ms(self->loop->clock),
-                               .ingested_of_batches = has_times ? append->ingested_ms : NULL};
-    TRY(log_append(self->log, &write));
-    enum status status = follow_batches(self, append);
-    if (status != STATUS_OK) {
-        partition_fail(self); /* Written, but not followed: its state would lie. */
+    rest.ingested_ms = has_times ? append->ingested_ms : NULL;
+    size_t piece_bytes = rest.byte_count;
+    while (rest.byte_count > 0) {
+        uint32_t count;
+        struct partition_replica_append piece = first_piece(&rest, piece_bytes, &count);
+        enum status status = append_piece(self, &piece);
+        if (status == STATUS_FULL && count > 1) {
+            piece_bytes = piece.byte_count / 2;
+            continue;
+        }
+        bool is_begun = rest.byte_count < append->byte_count;
+        if (is_begun && (status == STATUS_BUSY || status == STATUS_NO_SPACE)) {
+            return STATUS_OK; /* What is missing is asked for again. */
+        }
+        TRY(status);
+        rest.bytes += piece.byte_count;
+        rest.byte_count -= piece.byte_count;
+        rest.ingested_ms = has_times ? rest.ingested_ms + count : NULL;
     }
-    return status;
+    return STATUS_OK;
 }
 
 enum status partition_truncate(struct partition *self, int64_t offset)

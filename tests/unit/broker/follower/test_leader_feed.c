@@ -18,9 +18,9 @@ static struct wire_client clients[BROKERS];
 
 static void set_up(void)
 {
-    static const char *const settings[] = {"broker.session.timeout.ms=1500",
-                                           "replica.lag.time.max.ms=2000",
-                                           "broker.heartbeat.interval.ms=200", NULL};
+    static const char *const settings[] = {
+        "broker.session.timeout.ms=1500", "replica.lag.time.max.ms=2000",
+        "broker.heartbeat.interval.ms=200", "journal.bytes=1048576", NULL};
     struct broker_world_options options = {
         .broker_count = BROKERS, .shard_count = 2, .settings = settings};
     broker_world_init(&world, &options, NULL);
@@ -150,6 +150,27 @@ Test(leader_feed, leaders_that_write_nothing_do_not_keep_the_others_out_of_the_i
         cr_expect_eq(leader, next);
     }
     cr_expect_eq(kafka_talk_put(&clients[leader], "t", 0, "value"), 1);
+}
+
+/* One answer of the leader is longer than a record of the journal may be. */
+Test(leader_feed, follower_that_missed_more_than_its_journal_takes_at_once_gives_itself_up)
+{
+    static char value[900];
+    memset(value, 'v', sizeof value - 1);
+    uint32_t leader = leader_with(3);
+    uint32_t follower = (leader + 1) % BROKERS;
+    kill_broker(follower);
+    leader = leader_with(2);
+    for (int64_t i = 0; i < 1200; i++) {
+        cr_assert_eq(kafka_talk_put(&clients[leader], "t", 0, value), i);
+    }
+
+    start_broker(follower);
+    (void)leader_with(3);
+
+    cr_expect_eq(world.brokers[follower].failure_count, 0);
+    kill_broker(leader);
+    cr_expect_eq(count_at(leader_with(2), 0), 1200);
 }
 
 Test(leader_feed, deleted_records_do_not_come_back_with_the_next_leader)
