@@ -185,6 +185,8 @@ static void take_produced(struct cluster_actor *self,
     switch (answer->error_code) {
     case ERROR_CODE_NONE:
         sim_checker_end(self->client->checker, self->value, SIM_OUTCOME_OK, answer->base_offset);
+        log_match_acknowledge(self->client->match, CLUSTER_CLIENT_TOPIC, self->partition,
+                              answer->base_offset + 1);
         self->value = 0;
         self->sequence += 1;
         self->acknowledged_count += 1;
@@ -329,6 +331,7 @@ static void take_fetched(struct cluster_actor *self,
     size_t byte_count = answer->records.byte_count > 0 ? (size_t)answer->records.byte_count : 0;
     batch_iterator_init(&batches, answer->records.single.base, byte_count);
     while (byte_count > 0 && batch_iterator_next(&batches, &batch) == STATUS_OK) {
+        log_match_read(self->client->match, CLUSTER_CLIENT_TOPIC, self->partition, &batch);
         see_batch(self, &batch);
     }
     if (self->offset > answer->high_watermark && byte_count > 0) {

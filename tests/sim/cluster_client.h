@@ -11,6 +11,7 @@
 
 #include "client/link.h"
 #include "proto/sys/arena.h"
+#include "tests/sim/log_match.h"
 #include "tests/sim/sim_checker.h"
 #include "tests/sim/sim_node.h"
 
@@ -48,6 +49,7 @@ struct cluster_actor {
 struct cluster_client {
     struct sim_world *world;
     struct sim_checker *checker;
+    struct log_match *match;
     struct loop *loop;
     int32_t partition_count;
     struct link *links[CLUSTER_CLIENT_BROKERS];

@@ -281,6 +281,11 @@ static void begin_fault(struct sim_fault *self, enum sim_fault_kind kind)
     case SIM_FAULT_DISK_DEATH:
         begin_death(self, node, kind);
         return;
+    case SIM_FAULT_BLACKOUT:
+        for (uint32_t i = 0; i < self->target_count; i++) {
+            sim_node_lose_power(self->targets[i]);
+        }
+        return;
     case SIM_FAULT_PAUSE:
         sim_node_pause(node);
         plan_repair(self, resume, node);

@@ -14,6 +14,7 @@
 enum sim_fault_kind {
     SIM_FAULT_KILL,
     SIM_FAULT_POWER,
+    SIM_FAULT_BLACKOUT,   /* Power, of all targets at once. */
     SIM_FAULT_DISK_DEATH, /* A death at one of the next disk operations; either kind. */
     SIM_FAULT_PAUSE,
     SIM_FAULT_CUT, /* Two nodes, both ways. */

@@ -163,6 +163,7 @@ static void event_run(struct sim_world *self, struct sim_event *event)
     }
     sim_world_hash(self, (uint64_t)event->time_ns * 64 + (uint64_t)event->kind * 8 +
                              (node == NULL ? 0 : node->id));
+    self->ran = node;
     if (node == NULL) {
         event->run(event->context, event->value);
     } else {

@@ -78,6 +78,7 @@ struct sim_world {
     uint32_t node_count;
     struct sim_network *network; /* Owned. */
     struct sim_node *inside;     /* The node whose code is running; NULL: the world's own. */
+    struct sim_node *ran;        /* In whose life the last event ran; NULL: the world's. */
     bool has_failed;
     char failure[512];
     struct prng streams[SIM_STREAM_COUNT];

@@ -1,11 +1,12 @@
-/* Three whole brokers under kills, power losses, cuts and pauses.
+/* Three whole brokers under kills, power losses (of one and of all), cuts, delays, pauses, slow
+ * disks and jumps of the wall clock.
  *
  * Goal: no epoch of a partition ever has two leaders; what was acknowledged with acks=all is there
  * for good, once, at the offset that was told, in order; no consumer reads what can vanish; logs
  * are equal below the high watermark; all go on when the nemesis rests.
- * Method: idempotent producers and consumers of a few partitions on frames, the checker behind
- * them. After every few events the leaders of all brokers are looked at. In the calm each broker is
- * killed in turn, so that what the others hold is read as well. */
+ * Method: idempotent producers and consumers of a few partitions on frames, sim_checker behind
+ * them, log_match behind the brokers after every event. In the calm each broker is killed in turn,
+ * so that what the others hold is read as well. Broken ones plant a bug each (log_taps.h). */
 #include "tests/sim/sim_workload.h"
 
 #include "broker/broker.h"
@@ -13,13 +14,13 @@
 #include "proto/sys/check.h"
 #include "tests/rig/broker_world.h"
 #include "tests/sim/cluster_client.h"
+#include "tests/sim/log_match.h"
+#include "tests/sim/log_taps.h"
 #include "tests/sim/sim_fault.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define EPOCHS_MAX 4096
-#define LOOK_EVERY 16U
 #define FAULTY_NS (20 * SIM_S)
 #define CALM_NS (60 * SIM_S)
 
@@ -30,12 +31,9 @@ struct play {
     struct sim_checker checker;
     struct sim_fault fault;
     struct sim_node *client_node;
-    uint64_t event_count;
-    int32_t leaders[CLUSTER_CLIENT_PARTITIONS_MAX][EPOCHS_MAX]; /* 0: nobody seen. */
+    struct log_match match;
     int64_t goal;
-    /* Of the present look: */
-    int32_t looking_at;
-    uint32_t full_count;
+    uint32_t full_count; /* Of the present look. */
 };
 
 static const char *const settings[] = {"broker.session.timeout.ms=1500",
@@ -46,44 +44,17 @@ static const char *const settings[] = {"broker.session.timeout.ms=1500",
                                        "memory.limit.bytes=67108864",
                                        NULL};
 
-/* --- One leader per epoch --- */
+/* --- Looking --- */
 
-static void look_at(void *context, struct partition *partition)
+static void each_partition(const struct sim_node *node,
+                           void (*visit)(void *context, struct partition *partition), void *context)
 {
-    struct play *play = context;
-    struct partition_marks marks;
-    partition_marks_of(partition, &marks);
-    int32_t index = partition_index(partition);
-    if (marks.high_watermark > marks.log_end || marks.flushed_end > marks.log_end) {
-        sim_world_fail(play->world, "broker %d partition %d: mark %lld, flushed %lld, end %lld",
-                       play->looking_at, index, (long long)marks.high_watermark,
-                       (long long)marks.flushed_end, (long long)marks.log_end);
-    }
-    if (!marks.is_leader || marks.leader_epoch >= EPOCHS_MAX) {
-        return;
-    }
-    int32_t *leader = &play->leaders[index][marks.leader_epoch];
-    if (*leader != 0 && *leader != play->looking_at) {
-        sim_world_fail(play->world, "partition %d: brokers %d and %d both led in epoch %d", index,
-                       *leader, play->looking_at, marks.leader_epoch);
-    }
-    *leader = play->looking_at;
-}
-
-static void each_partition(struct play *play, void (*visit)(void *, struct partition *))
-{
-    for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
-        struct sim_node *node = play->brokers.brokers[i].node;
-        const struct broker_life *life = node->is_up ? node->state : NULL;
-        if (life == NULL || life->broker == NULL) {
-            continue;
-        }
-        play->looking_at = play->brokers.brokers[i].broker_id;
-        for (uint32_t shard = 0; shard + 1 < node->loop_count; shard++) {
-            struct partition_map *map = broker_partitions(life->broker, shard);
-            if (map != NULL) {
-                partition_map_each(map, visit, play);
-            }
+    const struct broker_life *life = node->is_up ? node->state : NULL;
+    for (uint32_t shard = 0; life != NULL && life->broker != NULL && shard + 1 < node->loop_count;
+         shard++) {
+        struct partition_map *map = broker_partitions(life->broker, shard);
+        if (map != NULL) {
+            partition_map_each(map, visit, context);
         }
     }
 }
@@ -91,9 +62,9 @@ static void each_partition(struct play *play, void (*visit)(void *, struct parti
 static void watch(void *context)
 {
     struct play *play = context;
-    play->event_count += 1;
-    if (play->event_count % LOOK_EVERY == 0) {
-        each_partition(play, look_at);
+    const struct sim_node *node = play->world->ran;
+    if (node != NULL && node->id <= CLUSTER_CLIENT_BROKERS) {
+        log_match_look(&play->match, node);
     }
 }
 
@@ -116,7 +87,9 @@ static bool is_whole(void *context)
 {
     struct play *play = context;
     play->full_count = 0;
-    each_partition(play, count_whole);
+    for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
+        each_partition(play->brokers.brokers[i].node, count_whole, play);
+    }
     return play->full_count == (uint32_t)play->client.partition_count;
 }
 
@@ -207,7 +180,9 @@ static void start_nemesis(struct play *play, struct prng *prng)
     profile.interval_ns_max = sim_world_between(prng, SIM_S / 2, 4 * SIM_S);
     profile.repair_ns_max = sim_world_between(prng, SIM_S / 2, 4 * SIM_S);
     profile.down_max = profile.down_max == 0 ? 0 : 1 + (uint32_t)prng_below(prng, 2);
-    profile.weights[SIM_FAULT_WALL_JUMP] = 0;
+    profile.weights[SIM_FAULT_WALL_JUMP] = 1;
+    profile.weights[SIM_FAULT_SLOW_FLUSH] = 1;
+    profile.weights[SIM_FAULT_BLACKOUT] = profile.down_max > 0 ? 1 : 0;
     struct sim_node *targets[CLUSTER_CLIENT_BROKERS];
     for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
         targets[i] = play->brokers.brokers[i].node;
@@ -215,7 +190,8 @@ static void start_nemesis(struct play *play, struct prng *prng)
     sim_fault_start(&play->fault, play->world, &profile, targets, CLUSTER_CLIENT_BROKERS);
 }
 
-static void run(struct sim_world *world, const struct sim_workload_options *options)
+static void run(struct sim_world *world, const struct sim_workload_options *options,
+                enum log_taps_plant plant)
 {
     struct play *play = calloc(1, sizeof *play);
     check(play != NULL);
@@ -227,10 +203,13 @@ static void run(struct sim_world *world, const struct sim_workload_options *opti
         .settings = settings};
     play->world = world;
     sim_checker_init(&play->checker, world);
+    log_match_begin(&play->match, world);
+    log_taps_plant(plant);
     broker_world_init(&play->brokers, &brokers, world);
     play->client =
         (struct cluster_client){.world = world,
                                 .checker = &play->checker,
+                                .match = &play->match,
                                 .partition_count = 1 + (int32_t)prng_below(prng, 3),
                                 .pace_ns_max = sim_world_between(prng, SIM_MS, 50 * SIM_MS)};
     for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
@@ -244,18 +223,40 @@ static void run(struct sim_world *world, const struct sim_workload_options *opti
     start_nemesis(play, prng);
     sim_world_run_for(world, FAULTY_NS);
     calm_down(play);
-    sim_world_note(world, "%llu records acknowledged, %llu seen",
+    sim_world_note(world, "%llu records acknowledged, %llu seen, %llu batches compared",
                    (unsigned long long)sim_checker_count(&play->checker, SIM_OUTCOME_OK),
-                   (unsigned long long)play->checker.seen_count);
+                   (unsigned long long)play->checker.seen_count,
+                   (unsigned long long)play->match.compared_count);
     sim_world_watch(world, NULL, NULL);
     for (uint32_t i = 0; i < world->node_count; i++) {
         sim_node_lose_power(world->nodes[i]);
     }
+    log_match_end(&play->match);
     sim_checker_done(&play->checker);
     free(play);
 }
 
+static void run_sound(struct sim_world *world, const struct sim_workload_options *options)
+{
+    run(world, options, LOG_TAPS_SOUND);
+}
+
+#define PLANTED(name, plant)                                                                       \
+    static void run_##name(struct sim_world *world, const struct sim_workload_options *options)    \
+    {                                                                                              \
+        run(world, options, plant);                                                                \
+    }
+PLANTED(unflushed_mark, LOG_TAPS_UNFLUSHED_MARK)
+PLANTED(cut_to_mark, LOG_TAPS_CUT_TO_MARK)
+PLANTED(eager_join, LOG_TAPS_EAGER_JOIN)
+PLANTED(agreed_isr, LOG_TAPS_AGREED_ISR)
+
 const struct sim_workload workload_cluster[] = {
-    {"cluster", "three brokers, producers and consumers", false, run},
+    {"cluster", "three brokers, producers and consumers", false, run_sound},
+    {"cluster-unflushed-mark", "the mark counts what its leader has not flushed", true,
+     run_unflushed_mark},
+    {"cluster-cut-to-mark", "followers cut to their mark", true, run_cut_to_mark},
+    {"cluster-eager-join", "the ISR takes in who has not reached the mark", true, run_eager_join},
+    {"cluster-agreed-isr", "the mark does not wait for who is joining", true, run_agreed_isr},
     {0},
 };
