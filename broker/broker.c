@@ -28,6 +28,7 @@ struct broker {
     struct api_node node;
     struct broker_shard shards[BROKER_SHARDS_MAX];
     struct group_limits group_limits;
+    struct txn_limits txn_limits;
     uint32_t waiting_count; /* Shards whose word the present step waits for. */
     uint64_t applied_indexes[BROKER_SHARDS_MAX];
     enum status open_status;
@@ -379,11 +380,12 @@ static void init_shard(struct broker *self, uint32_t index)
                                                         .lag_ms = config->replica_lag_ms,
                                                         .on_failed = shard_on_failed,
                                                         .context = shard};
+    shard->txn_context.limits = &self->txn_limits;
     shard->ledger_options = (struct ledger_set_options){
         .loop = api->loop,
         .directory = config->log_dir,
-        .kinds = {group_kind(&self->group_limits)},
-        .kind_count = 1,
+        .kinds = {group_kind(&self->group_limits), txn_kind(&shard->txn_context)},
+        .kind_count = 2,
         .snapshot_record_count = (uint64_t)config->snapshot_record_count};
     shard->map_options =
         (struct partition_map_options){.loop = api->loop,
@@ -440,6 +442,10 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
                               .metadata_bytes_max = (int32_t)config->offset_metadata_bytes_max,
                               .retention_ms = config->offsets_retention_min * MS_PER_MINUTE,
                               .retention_check_ms = config->offsets_check_ms};
+    self->txn_limits = (struct txn_limits){.timeout_ms_max = (int32_t)config->txn_timeout_ms_max,
+                                           .sweep_ms = config->txn_sweep_ms,
+                                           .expiration_ms = config->txn_expiration_ms,
+                                           .expiry_check_ms = config->txn_expiry_check_ms};
     self->node.config_view.broker_id = self->node.broker_id;
     prng_fill(&self->home->prng, self->incarnation_id.bytes, sizeof self->incarnation_id.bytes);
     enum status status = prepare_directories(self);

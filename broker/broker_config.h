@@ -64,6 +64,14 @@
       "how long the offsets of a group without members are kept")                                  \
     X("offsets.retention.check.interval.ms", INT, offsets_check_ms, "600000", 1, INT32_MAX,        \
       "how often expired offsets are looked for")                                                  \
+    X("transaction.max.timeout.ms", INT, txn_timeout_ms_max, "900000", 1, INT32_MAX,               \
+      "longest time that a producer may ask for to keep a transaction open")                       \
+    X("transaction.abort.timed.out.transaction.cleanup.interval.ms", INT, txn_sweep_ms, "1000",    \
+      10, 3600000, "how often transactions that are open for too long are looked for")             \
+    X("transactional.id.expiration.ms", INT, txn_expiration_ms, "604800000", 1, INT64_MAX,         \
+      "how long a transactional id that nobody uses is kept")                                      \
+    X("transaction.remove.expired.transaction.cleanup.interval.ms", INT, txn_expiry_check_ms,      \
+      "3600000", 10, INT32_MAX, "how often expired transactional ids are looked for")              \
     X("replica.lag.time.max.ms", INT, replica_lag_ms, "10000", 100, 3600000,                       \
       "a follower that has not caught up for so long leaves the ISR")                              \
     X("broker.heartbeat.interval.ms", INT, heartbeat_interval_ms, "500", 10, 60000,                \

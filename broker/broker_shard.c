@@ -10,8 +10,38 @@ static void opened_deliver(struct mail *mail)
     self->on_opened(self);
 }
 
+static const struct image *image_of(void *context)
+{
+    const struct broker_shard *self = context;
+    return self->api->map == NULL ? NULL : partition_map_image(self->api->map);
+}
+
+static struct partition_map *map_of(void *context, const struct wire_uuid *topic_id, int32_t index)
+{
+    const struct broker_shard *self = context;
+    return dispatch_map_of(self->api->node, topic_id, index);
+}
+
+static enum status open_txn_parts(struct broker_shard *self)
+{
+    struct broker_links_options links = {
+        .loop = self->api->loop, .image_of = image_of, .context = self};
+    TRY(broker_links_new(&links, &self->links));
+    self->api->links = self->links;
+    struct txn_markers_options markers = {.loop = self->api->loop,
+                                          .broker_id = self->api->node->broker_id,
+                                          .links = self->links,
+                                          .image_of = image_of,
+                                          .map_of = map_of,
+                                          .context = self};
+    TRY(txn_markers_new(&markers, &self->markers));
+    self->txn_context.markers = self->markers;
+    return STATUS_OK;
+}
+
 static enum status open_parts(struct broker_shard *self)
 {
+    TRY(open_txn_parts(self));
     TRY(follower_new(&self->follower_options, &self->follower));
     TRY(ledger_set_new(&self->ledger_options, &self->ledgers));
     self->map_options.observer = follower_observer(self->follower);
@@ -36,6 +66,7 @@ void broker_shard_open(struct broker_shard *self)
     producer_ids_init(&self->api->producer_ids, self->api);
     internal_topic_init(&self->api->group_topic, self->api, DISPATCH_GROUP_TOPIC);
     internal_topic_init(&self->api->transaction_topic, self->api, DISPATCH_TRANSACTION_TOPIC);
+    txn_gate_init(&self->api->txn_gate, self->api);
     self->open_mail.deliver = open_deliver;
     mailbox_post(&self->api->loop->mailbox, &self->open_mail);
 }
@@ -65,6 +96,8 @@ static void close_on_map_closed(void *context)
     struct broker_shard *self = context;
     decompressor_done(&self->api->decompressor);
     request_free_all(self->api);
+    self->api->links = NULL;
+    broker_links_free(self->links);
     self->close_mail.deliver = closed_deliver;
     mailbox_post(&self->home->mailbox, &self->close_mail);
 }
@@ -115,11 +148,27 @@ static void drain_requests(struct broker_shard *self)
     }
 }
 
+static void drain_on_markers_closed(void *context)
+{
+    struct broker_shard *self = context;
+    self->markers = NULL;
+    drain_requests(self);
+}
+
+static void drain_markers(struct broker_shard *self)
+{
+    if (self->markers != NULL) {
+        txn_markers_close(self->markers, drain_on_markers_closed, self);
+    } else {
+        drain_requests(self);
+    }
+}
+
 static void drain_on_ledgers_closed(void *context)
 {
     struct broker_shard *self = context;
     self->ledgers = NULL;
-    drain_requests(self);
+    drain_markers(self);
 }
 
 static void drain_ledgers(struct broker_shard *self)
@@ -127,7 +176,21 @@ static void drain_ledgers(struct broker_shard *self)
     if (self->ledgers != NULL) {
         ledger_set_close(self->ledgers, drain_on_ledgers_closed, self);
     } else {
-        drain_requests(self);
+        drain_markers(self);
+    }
+}
+
+static void drain_on_links_closed(void *context)
+{
+    drain_ledgers(context);
+}
+
+static void drain_links(struct broker_shard *self)
+{
+    if (self->links != NULL) {
+        broker_links_close(self->links, drain_on_links_closed, self);
+    } else {
+        drain_ledgers(self);
     }
 }
 
@@ -135,7 +198,7 @@ static void drain_on_follower_closed(void *context)
 {
     struct broker_shard *self = context;
     self->follower = NULL;
-    drain_ledgers(self);
+    drain_links(self);
 }
 
 static void drain_deliver(struct mail *mail)
@@ -147,7 +210,7 @@ static void drain_deliver(struct mail *mail)
     if (self->follower != NULL) {
         follower_close(self->follower, drain_on_follower_closed, self);
     } else {
-        drain_ledgers(self);
+        drain_links(self);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "broker/api/dispatch.h"
 #include "broker/coordinator/group.h"
 #include "broker/coordinator/ledger_set.h"
+#include "broker/coordinator/txn.h"
 #include "broker/follower/follower.h"
 
 struct broker_shard {
@@ -15,6 +16,9 @@ struct broker_shard {
     struct follower *follower; /* Owned; the shard's. */
     struct ledger_set_options ledger_options;
     struct ledger_set *ledgers; /* Owned; the shard's. */
+    struct txn_context txn_context;
+    struct broker_links *links; /* Owned; the shard's, as the next one. */
+    struct txn_markers *markers;
     struct mail start_mail;
     struct mail open_mail;
     struct mail close_mail;

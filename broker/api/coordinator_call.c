@@ -28,7 +28,12 @@ static void on_returned(struct partition_call *call)
 void coordinator_call_post_to(struct coordinator_call *self, struct request *request,
                               const struct image_topic *topic, int32_t index)
 {
-    struct api_shard *shard = request->shard;
+    coordinator_call_post_from(self, request->shard, topic, index);
+}
+
+void coordinator_call_post_from(struct coordinator_call *self, struct api_shard *shard,
+                                const struct image_topic *topic, int32_t index)
+{
     self->op->on_done = op_on_done;
     self->op->context = self;
     self->call = (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, index),

@@ -25,6 +25,9 @@ void coordinator_call_post(struct coordinator_call *self, struct request *reques
 /* The same of one partition by its number, which exists. */
 void coordinator_call_post_to(struct coordinator_call *self, struct request *request,
                               const struct image_topic *topic, int32_t index);
+/* The same for a shard that asks on its own account. */
+void coordinator_call_post_from(struct coordinator_call *self, struct api_shard *shard,
+                                const struct image_topic *topic, int32_t index);
 
 struct group_ask {
     struct coordinator_call call;

@@ -2,6 +2,8 @@
 
 #include "broker/api/serve_api_versions.h"
 #include "broker/api/peer_frames.h"
+#include "broker/api/serve_add_offsets.h"
+#include "broker/api/serve_add_partitions.h"
 #include "broker/api/serve_alter_configs.h"
 #include "broker/api/serve_controller.h"
 #include "broker/api/serve_create_partitions.h"
@@ -11,6 +13,9 @@
 #include "broker/api/serve_describe_cluster.h"
 #include "broker/api/serve_describe_configs.h"
 #include "broker/api/serve_describe_groups.h"
+#include "broker/api/serve_describe_producers.h"
+#include "broker/api/serve_describe_transactions.h"
+#include "broker/api/serve_end_txn.h"
 #include "broker/api/serve_epoch_end.h"
 #include "broker/api/serve_fetch.h"
 #include "broker/api/serve_find_coordinator.h"
@@ -19,12 +24,15 @@
 #include "broker/api/serve_join_group.h"
 #include "broker/api/serve_list_groups.h"
 #include "broker/api/serve_list_offsets.h"
+#include "broker/api/serve_list_transactions.h"
 #include "broker/api/serve_metadata.h"
 #include "broker/api/serve_metadata_pull.h"
 #include "broker/api/serve_offset_commit.h"
 #include "broker/api/serve_offset_delete.h"
 #include "broker/api/serve_offset_fetch.h"
 #include "broker/api/serve_produce.h"
+#include "broker/api/serve_txn_offset_commit.h"
+#include "broker/api/serve_write_txn_markers.h"
 #include "broker/uplink/metadata_pull.h"
 #include "broker/uplink/uplink_wire.h"
 #include "proto/kafka/api_key.h"
@@ -58,6 +66,11 @@ static const struct row rows[] = {
     {{API_KEY_DELETE_RECORDS, 0, 2}, serve_delete_records},
     {{API_KEY_INIT_PRODUCER_ID, 0, 5}, serve_init_producer_id},
     {{API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4}, serve_epoch_end},
+    {{API_KEY_ADD_PARTITIONS_TO_TXN, 0, 5}, serve_add_partitions},
+    {{API_KEY_ADD_OFFSETS_TO_TXN, 0, 4}, serve_add_offsets},
+    {{API_KEY_END_TXN, 0, 5}, serve_end_txn},
+    {{API_KEY_WRITE_TXN_MARKERS, 1, 2}, serve_write_txn_markers},
+    {{API_KEY_TXN_OFFSET_COMMIT, 0, 5}, serve_txn_offset_commit},
     {{API_KEY_DESCRIBE_CONFIGS, 1, 4}, serve_describe_configs},
     {{API_KEY_ALTER_CONFIGS, 0, 2}, serve_alter_configs},
     {{API_KEY_CREATE_PARTITIONS, 0, 3}, serve_create_partitions},
@@ -66,8 +79,11 @@ static const struct row rows[] = {
     {{API_KEY_OFFSET_DELETE, 0, 0}, serve_offset_delete},
     {{API_KEY_ALTER_PARTITION, 2, 3}, serve_controller_alter_partition},
     {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
+    {{API_KEY_DESCRIBE_PRODUCERS, 0, 0}, serve_describe_producers},
     {{API_KEY_BROKER_REGISTRATION, 0, 4}, serve_controller_registration},
     {{API_KEY_BROKER_HEARTBEAT, 0, 1}, serve_controller_heartbeat},
+    {{API_KEY_DESCRIBE_TRANSACTIONS, 0, 0}, serve_describe_transactions},
+    {{API_KEY_LIST_TRANSACTIONS, 0, 2}, serve_list_transactions},
     {{API_KEY_ALLOCATE_PRODUCER_IDS, 0, 0}, serve_controller_producer_ids},
     {{METADATA_PULL_KEY, 0, 0}, serve_metadata_pull},
 };
@@ -101,6 +117,12 @@ struct partition_map *dispatch_map_of(const struct api_node *node, const struct 
 {
     uint32_t shard = partition_map_shard_of(topic_id, index, node->shard_count);
     return node->shards[shard].map;
+}
+
+struct api_shard *dispatch_shard_of(struct api_node *node, const struct wire_uuid *topic_id,
+                                    int32_t index)
+{
+    return &node->shards[partition_map_shard_of(topic_id, index, node->shard_count)];
 }
 
 static const struct row *find(int16_t api_key)

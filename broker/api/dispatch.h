@@ -10,6 +10,8 @@
 #include "broker/api/internal_topic.h"
 #include "broker/api/producer_ids.h"
 #include "broker/api/request.h"
+#include "broker/api/txn_gate.h"
+#include "broker/coordinator/broker_links.h"
 #include "broker/metadata/config_key.h"
 #include "broker/partition/partition_map.h"
 #include "proto/record/decompressor.h"
@@ -31,6 +33,8 @@ struct api_shard {
     struct producer_ids producer_ids;
     struct internal_topic group_topic;
     struct internal_topic transaction_topic;
+    struct broker_links *links; /* To the other brokers; the broker_shard's. */
+    struct txn_gate txn_gate;
     struct list free_requests;
     uint32_t free_request_count;
     uint32_t active_request_count;
@@ -64,6 +68,9 @@ void dispatch_on_frame(struct connection *connection, struct frame *frame, struc
 /* The map of the shard that owns a partition. */
 struct partition_map *dispatch_map_of(const struct api_node *node, const struct wire_uuid *topic_id,
                                       int32_t index);
+
+struct api_shard *dispatch_shard_of(struct api_node *node, const struct wire_uuid *topic_id,
+                                    int32_t index);
 
 struct dispatch_range {
     int16_t api_key;

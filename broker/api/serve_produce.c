@@ -13,6 +13,7 @@
 #define PRODUCE_TIMEOUT_MS_MAX 900000
 #define VERSION_WITH_RECORD_ERRORS 8
 #define VERSION_WITH_LEADER 10
+#define VERSION_OF_IMPLICIT_ADDING 12
 
 struct produce {
     struct request *request;
@@ -29,6 +30,8 @@ struct produce_item {
     struct kafka_produce_response_partition_produce_response *out;
     struct partition_call call;
     struct partition_append append;
+    struct txn_gate_entry gate; /* While the transaction's coordinator is asked. */
+    int16_t gate_code;          /* It refused. */
 };
 
 static void fail(struct produce *self,
@@ -96,16 +99,59 @@ static void run_on_appended(struct partition_append *append)
     partition_call_return(&item->call);
 }
 
-static void item_run(struct partition_call *call, struct partition *partition)
+static void run_append(struct produce_item *item, struct partition *partition)
 {
-    struct produce_item *item = container_of(call, struct produce_item, call);
     if (partition == NULL) {
+        txn_pass_end(item->append.txn_pass);
         item->append.fault = PARTITION_FAULT_NOT_HERE;
-        partition_call_return(call);
+        partition_call_return(&item->call);
         return;
     }
     item->append.on_done = run_on_appended;
     partition_append(partition, &item->append);
+}
+
+static void gate_on_answered(struct txn_gate_entry *entry, int16_t code)
+{
+    struct produce_item *item = container_of(entry, struct produce_item, gate);
+    if (code != ERROR_CODE_NONE) {
+        txn_pass_end(&entry->pass);
+        item->gate_code = code;
+        partition_call_return(&item->call);
+        return;
+    }
+    item->append.txn_pass = &entry->pass;
+    run_append(item, partition_map_find(item->call.map, &item->call.topic_id, item->call.index));
+}
+
+/* The batch begins a transaction here, as far as the partition knows. */
+static void ask_gate(struct produce_item *item, struct partition *partition)
+{
+    struct produce *self = item->produce;
+    struct batch_view batch;
+    enum status status = batch_view_init(&batch, item->append.batch, item->append.byte_count);
+    check(status == STATUS_OK); /* It was checked. */
+    item->gate.pass = (struct txn_pass){.producer_id = batch_producer_id(&batch),
+                                        .producer_epoch = batch_producer_epoch(&batch)};
+    item->gate.transactional_id = self->in.transactional_id;
+    item->gate.topic = wire_text_of(partition_topic_name(partition));
+    item->gate.index = item->call.index;
+    item->gate.is_adding = self->request->context.api_version >= VERSION_OF_IMPLICIT_ADDING;
+    item->gate.on_answered = gate_on_answered;
+    struct api_shard *shard =
+        dispatch_shard_of(self->request->shard->node, &item->call.topic_id, item->call.index);
+    txn_gate_ask(&shard->txn_gate, partition, &item->gate);
+}
+
+static void item_run(struct partition_call *call, struct partition *partition)
+{
+    struct produce_item *item = container_of(call, struct produce_item, call);
+    if (partition != NULL && item->produce->in.transactional_id.byte_count >= 0 &&
+        partition_txn_needs_pass(partition, item->append.batch, item->append.byte_count)) {
+        ask_gate(item, partition);
+        return;
+    }
+    run_append(item, partition);
 }
 
 static void item_on_returned(struct partition_call *call)
@@ -114,7 +160,10 @@ static void item_on_returned(struct partition_call *call)
     struct produce *self = item->produce;
     const struct partition_append *append = &item->append;
     struct kafka_produce_response_partition_produce_response *out = item->out;
-    if (append->fault != PARTITION_FAULT_NONE) {
+    if (item->gate_code != ERROR_CODE_NONE) {
+        fail(self, out, txn_gate_produce_code(item->gate_code, self->request->context.api_version),
+             "the transaction's coordinator did not allow it");
+    } else if (append->fault != PARTITION_FAULT_NONE) {
         fail(self, out, fault_code_of_partition(append->fault),
              partition_fault_text(append->fault));
         if (append->fault == PARTITION_FAULT_NOT_LEADER &&

@@ -23,7 +23,8 @@ struct ledger_kind group_kind(const struct group_limits *limits)
 
 void group_init_call(struct group_call *self, size_t arena_bytes_max)
 {
-    *self = (struct group_call){.client_id = {NULL, -1}, .client_host = {NULL, -1}};
+    *self =
+        (struct group_call){.client_id = {NULL, -1}, .client_host = {NULL, -1}, .producer_id = -1};
     arena_init(&self->arena, arena_bytes_max);
 }
 
@@ -46,6 +47,8 @@ int16_t group_code_of_fault(enum ledger_fault fault)
         return ERROR_CODE_COORDINATOR_NOT_AVAILABLE;
     case LEDGER_FAULT_TOO_LARGE:
         return ERROR_CODE_UNKNOWN_SERVER_ERROR;
+    case LEDGER_FAULT_PRODUCER:
+        return ERROR_CODE_INVALID_PRODUCER_EPOCH;
     }
     check_unreachable("a fault of a ledger");
 }

@@ -67,6 +67,10 @@ struct group_call {
         struct kafka_delete_groups_response_deletable_group_result *delete_group;
     } out;
     bool is_stable_required; /* Of a fetch. */
+    /* Of a commit inside a transaction; -1: outside. `pass` as in partition_append. */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    struct txn_pass *pass;
     /* The machine's: */
     bool is_deciding;
     bool is_answered;

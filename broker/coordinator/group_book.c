@@ -42,6 +42,7 @@ void *group_book_open(void *context, struct ledger *ledger)
     self->magic = GROUP_BOOK_MAGIC;
     self->ledger = ledger;
     self->limits = context;
+    list_init(&self->pending);
     timer_init(&self->sweep_timer, &ledger_loop(ledger)->timers, sweep_on_timer);
     return self;
 }
@@ -80,6 +81,9 @@ static enum status apply_offset(struct group_book *self, const struct group_code
     TRY(group_codec_read_offset(record->value, &value));
     struct group *group = find_or_make(self, key->group);
     group_offsets_apply(&group->offsets, key->topic, key->partition, &value, record);
+    if (record->producer_id >= 0 && list_is_empty(&group->in_pending)) {
+        list_append(&self->pending, &group->in_pending);
+    }
     return STATUS_OK;
 }
 
@@ -129,11 +133,12 @@ void group_book_end_txn(void *machine, int64_t producer_id, bool is_commit)
 {
     struct group_book *self = machine;
     check(self->magic == GROUP_BOOK_MAGIC);
-    text_table_for_each(entry, &self->groups)
+    list_for_each_removable(link, &self->pending)
     {
-        struct group *group = container_of(entry, struct group, entry);
-        if (!list_is_empty(&group->offsets.pending)) {
-            group_offsets_end_txn(&group->offsets, producer_id, is_commit);
+        struct group *group = container_of(link, struct group, in_pending);
+        group_offsets_end_txn(&group->offsets, producer_id, is_commit);
+        if (list_is_empty(&group->offsets.pending)) {
+            list_remove(&group->in_pending);
             group_book_forget_if_bare(group);
         }
     }

@@ -15,7 +15,8 @@ struct group_book {
     struct ledger *ledger;
     const struct group_limits *limits; /* Borrowed for life. */
     struct text_table groups;
-    bool is_live; /* Loaded: sessions run. */
+    struct list pending; /* Groups with offsets that wait for the end of a transaction. */
+    bool is_live;        /* Loaded: sessions run. */
     struct timer sweep_timer;
     struct ledger_op sweep;
     bool is_sweeping;

@@ -12,18 +12,21 @@
 
 /* ---- OffsetCommit ---- */
 
-/* May this caller commit for the group? `group` NULL: there is none yet. */
-static int16_t check_committer(struct group *group, const struct kafka_offset_commit_request *in,
-                               int16_t version)
+/* May this caller commit for the group? `group` NULL: there is none yet. Inside a transaction the
+ * member may be left out, and a generation that is being made does not matter. */
+static int16_t check_committer(struct group *group, const struct group_call *call)
 {
+    const struct kafka_offset_commit_request *in = call->in.commit;
+    int16_t version = call->version;
+    bool is_in_txn = call->producer_id >= 0;
     int32_t generation = in->generation_id_or_member_epoch;
     if (in->group_id.byte_count < 0) {
         return ERROR_CODE_INVALID_GROUP_ID;
     }
     if (group == NULL) {
-        return generation < 0 ? ERROR_CODE_NONE
-               : version >= 9 ? ERROR_CODE_GROUP_ID_NOT_FOUND
-                              : ERROR_CODE_ILLEGAL_GENERATION;
+        return generation < 0               ? ERROR_CODE_NONE
+               : version >= 9 && !is_in_txn ? ERROR_CODE_GROUP_ID_NOT_FOUND
+                                            : ERROR_CODE_ILLEGAL_GENERATION;
     }
     if (generation < 0 && group->phase == GROUP_EMPTY) {
         return ERROR_CODE_NONE; /* A tool, or a consumer that is in no group. */
@@ -31,7 +34,7 @@ static int16_t check_committer(struct group *group, const struct kafka_offset_co
     bool is_member =
         generation >= 0 || in->member_id.byte_count > 0 || in->group_instance_id.byte_count >= 0;
     if (!is_member) {
-        return ERROR_CODE_UNKNOWN_MEMBER_ID;
+        return is_in_txn ? ERROR_CODE_NONE : ERROR_CODE_UNKNOWN_MEMBER_ID;
     }
     struct group_member *member = NULL;
     int16_t code =
@@ -43,7 +46,8 @@ static int16_t check_committer(struct group *group, const struct kafka_offset_co
         return ERROR_CODE_ILLEGAL_GENERATION;
     }
     group_rebalance_heard(member);
-    return group->phase == GROUP_COMPLETING ? ERROR_CODE_REBALANCE_IN_PROGRESS : ERROR_CODE_NONE;
+    return group->phase == GROUP_COMPLETING && !is_in_txn ? ERROR_CODE_REBALANCE_IN_PROGRESS
+                                                          : ERROR_CODE_NONE;
 }
 
 static int16_t
@@ -85,7 +89,7 @@ enum ledger_verdict group_commit_offsets(struct ledger_op *op, void *machine)
     struct group_call *call = container_of(op, struct group_call, op);
     const struct kafka_offset_commit_request *in = call->in.commit;
     struct group *group = group_book_find(book, in->group_id);
-    int16_t code = check_committer(group, in, call->version);
+    int16_t code = check_committer(group, call);
     if (code == ERROR_CODE_NONE && group == NULL &&
         book->groups.entry_count >= GROUP_BOOK_GROUPS_MAX) {
         code = ERROR_CODE_GROUP_MAX_SIZE_REACHED;
@@ -101,6 +105,9 @@ enum ledger_verdict group_commit_offsets(struct ledger_op *op, void *machine)
                 add_row(book, call, &in->topics[i], &in->topics[i].partitions[k]);
             }
         }
+    }
+    if (call->producer_id >= 0) {
+        ledger_op_set_producer(op, call->producer_id, call->producer_epoch, call->pass);
     }
     return LEDGER_ANSWER;
 }

@@ -23,6 +23,7 @@ struct group *group_state_new(struct group_book *book, struct wire_text id)
     self->stored = (struct wire_bytes){NULL, -1};
     self->phase_since_ms = -1;
     list_init(&self->in_order);
+    list_init(&self->in_pending);
     group_offsets_init(&self->offsets);
     timer_init(&self->deadline, &ledger_loop(book->ledger)->timers, group_rebalance_on_deadline);
     text_table_add(&book->groups, &self->entry, text_table_copy(id));
@@ -41,6 +42,7 @@ void group_state_free(struct group *self)
             group_state_remove_candidate(self, container_of(entry, struct group_candidate, entry));
         }
         timer_done(&self->deadline);
+        list_remove(&self->in_pending);
         text_table_remove(&self->book->groups, &self->entry);
         self->is_gone = true;
     }

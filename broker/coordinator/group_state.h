@@ -57,6 +57,7 @@ struct group_book;
 
 struct group {
     struct text_entry entry; /* Its id; owned. */
+    struct list in_pending;  /* In the book's list. */
     struct group_book *book;
     enum group_phase phase;
     int32_t generation;

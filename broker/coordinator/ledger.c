@@ -1,6 +1,7 @@
 #include "broker/coordinator/ledger.h"
 
 #include "broker/coordinator/ledger_load.h"
+#include "proto/record/control_record.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -72,6 +73,15 @@ void ledger_answer(struct ledger_op *op)
     ledger_refuse(op, LEDGER_FAULT_NONE);
 }
 
+void ledger_again(struct ledger_op *op)
+{
+    struct ledger *self = op->ledger;
+    check(self->magic == LEDGER_MAGIC);
+    check(list_is_empty(&op->link));
+    list_append(&self->queue, &op->link);
+    ledger_load_pump(self);
+}
+
 /* ---- records ---- */
 
 void ledger_op_add(struct ledger_op *op, struct wire_bytes key, struct wire_bytes value)
@@ -83,6 +93,35 @@ void ledger_op_add(struct ledger_op *op, struct wire_bytes key, struct wire_byte
         key.byte_count < 0 ? STATUS_FULL : batch_builder_append(&op->builder, &record);
     check(status != STATUS_NO_MEMORY);
     op->is_too_large = op->is_too_large || status != STATUS_OK;
+}
+
+void ledger_op_set_producer(struct ledger_op *op, int64_t producer_id, int16_t producer_epoch,
+                            struct txn_pass *pass)
+{
+    check(producer_id >= 0);
+    op->producer_id = producer_id;
+    op->producer_epoch = producer_epoch;
+    op->append.txn_pass = pass;
+}
+
+void ledger_op_set_marker(struct ledger_op *op, const struct ledger_marker *marker)
+{
+    struct ledger *self = op->ledger;
+    check(op->builder.record_count == 0);
+    uint8_t *bytes = malloc(CONTROL_RECORD_MARKER_BYTES);
+    check(bytes != NULL);
+    struct control_record_marker control = {.leader_epoch = -1,
+                                            .timestamp_ms =
+                                                clock_wall_ms(self->options.loop->clock),
+                                            .producer_id = marker->producer_id,
+                                            .producer_epoch = marker->producer_epoch,
+                                            .is_commit = marker->is_commit,
+                                            .coordinator_epoch = marker->coordinator_epoch};
+    control_record_encode_marker(&control, bytes);
+    op->builder.bytes = bytes; /* The builder's to free. */
+    op->builder.byte_count = CONTROL_RECORD_MARKER_BYTES;
+    op->is_marker = true;
+    op->append.is_epoch_raised = marker->is_epoch_raised;
 }
 
 uint32_t ledger_op_record_count(const struct ledger_op *op)
@@ -102,6 +141,11 @@ static enum ledger_fault fault_of(enum partition_fault fault)
         return LEDGER_FAULT_UNAVAILABLE;
     case PARTITION_FAULT_STORAGE:
         return LEDGER_FAULT_STORAGE;
+    case PARTITION_FAULT_PRODUCER_EPOCH:
+    case PARTITION_FAULT_TXN_STATE:
+    case PARTITION_FAULT_COORDINATOR_FENCED:
+    case PARTITION_FAULT_SEQUENCE_GAP:
+        return LEDGER_FAULT_PRODUCER;
     default:
         return LEDGER_FAULT_NOT_HERE;
     }
@@ -138,19 +182,35 @@ static void append_on_done(struct partition_append *append)
     ledger_load_pump(self);
 }
 
-static void append_records(struct ledger *self, struct ledger_op *op)
+static size_t finish_batch(struct ledger_op *op)
 {
+    if (op->is_marker) {
+        return op->builder.byte_count;
+    }
     struct batch_builder_finish finish = BATCH_BUILDER_FINISH_PLAIN;
+    if (op->producer_id >= 0) {
+        finish.producer_id = op->producer_id;
+        finish.producer_epoch = op->producer_epoch;
+        finish.is_transactional = true;
+    }
     struct batch_view batch;
     enum status status = batch_builder_finish(&op->builder, &finish, NULL, &batch);
     check(status == STATUS_OK);
     check(batch.bytes == op->builder.bytes);
+    return batch.byte_count;
+}
+
+static void append_records(struct ledger *self, struct ledger_op *op)
+{
     op->append = (struct partition_append){
         .batch = op->builder.bytes,
-        .byte_count = batch.byte_count,
+        .byte_count = finish_batch(op),
         .acks = -1,
         .leader_epoch = self->leader_epoch,
         .deadline_ns = loop_now_ns(self->options.loop) + LEDGER_APPEND_TIMEOUT_MS * CLOCK_NS_PER_MS,
+        .is_marker = op->is_marker,
+        .is_epoch_raised = op->append.is_epoch_raised,
+        .txn_pass = op->append.txn_pass,
         .on_done = append_on_done};
     self->writing = op;
     partition_append(self->options.partition, &op->append);
@@ -169,7 +229,7 @@ static void run_op(struct ledger *self, struct ledger_op *op)
     if (op->is_too_large) {
         check(verdict == LEDGER_ANSWER);
         end_op(op, LEDGER_FAULT_TOO_LARGE);
-    } else if (op->builder.record_count > 0) {
+    } else if (op->builder.record_count > 0 || op->is_marker) {
         check(verdict == LEDGER_ANSWER);
         append_records(self, op);
     } else if (verdict == LEDGER_ANSWER_AT_ONCE) {
@@ -206,8 +266,12 @@ void ledger_submit(struct ledger *self, struct ledger_op *op)
     list_init(&op->link);
     op->builder = (struct batch_builder){0};
     op->fault = LEDGER_FAULT_NONE;
+    op->producer_id = -1;
+    op->producer_epoch = -1;
+    op->is_marker = false;
     op->is_applied = false;
     op->is_too_large = false;
+    op->append = (struct partition_append){0};
     op->ledger = self;
     if (self == NULL) {
         op->on_done(op, LEDGER_FAULT_NOT_HERE);

@@ -19,6 +19,7 @@
 #define LEDGER_APPEND_TIMEOUT_MS 5000 /* offsets.commit.timeout.ms */
 
 struct ledger;
+struct txn_pass;
 
 enum ledger_fault {
     LEDGER_FAULT_NONE,
@@ -26,6 +27,7 @@ enum ledger_fault {
     LEDGER_FAULT_NOT_HERE,    /* Another broker has it, or none; its fate is not known. */
     LEDGER_FAULT_UNAVAILABLE, /* Not safe on enough replicas in time; its fate is not known. */
     LEDGER_FAULT_TOO_LARGE,   /* More than one batch may hold; nothing happened. */
+    LEDGER_FAULT_PRODUCER, /* Refused for its producer (append.fault says why); nothing happened. */
     LEDGER_FAULT_STORAGE,
 };
 
@@ -33,6 +35,15 @@ enum ledger_verdict {
     LEDGER_ANSWER,         /* When all that it may have seen is safe. */
     LEDGER_ANSWER_AT_ONCE, /* It tells nothing that could be lost. Without records only. */
     LEDGER_KEEP,           /* The machine has it until ledger_answer(). Without records only. */
+};
+
+/* The end of a transaction in the ledger's own partition. */
+struct ledger_marker {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool is_commit;
+    bool is_epoch_raised; /* As partition_append says. */
+    int32_t coordinator_epoch;
 };
 
 /* One operation. Stays put until on_done. */
@@ -49,6 +60,9 @@ struct ledger_op {
     struct partition_append append;
     struct parked wait;
     enum ledger_fault fault;
+    int64_t producer_id; /* -1: its records are no part of a transaction. */
+    int16_t producer_epoch;
+    bool is_marker;
     bool is_applied;
     bool is_too_large;
 };
@@ -76,9 +90,16 @@ void ledger_submit(struct ledger *self, struct ledger_op *op);
  * record was too large to be made, and so is the operation. */
 void ledger_op_add(struct ledger_op *op, struct wire_bytes key, struct wire_bytes value);
 uint32_t ledger_op_record_count(const struct ledger_op *op);
+/* Inside decide(): its records belong to an open transaction. `pass` as in partition_append. */
+void ledger_op_set_producer(struct ledger_op *op, int64_t producer_id, int16_t producer_epoch,
+                            struct txn_pass *pass);
+/* Inside decide(), instead of records: what it writes is this marker. */
+void ledger_op_set_marker(struct ledger_op *op, const struct ledger_marker *marker);
 /* A kept operation is through; its on_done comes after the present decision. */
 void ledger_answer(struct ledger_op *op);
-/* The same, without having been done. */
+/* A kept operation is decided anew, behind what waits already. */
+void ledger_again(struct ledger_op *op);
+/* The same as ledger_answer(), without having been done. */
 void ledger_refuse(struct ledger_op *op, enum ledger_fault fault);
 
 struct ledger_options {

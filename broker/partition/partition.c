@@ -28,6 +28,7 @@ static void lose_waits(struct partition *self)
         parked_line_lose(lines[i]);
     }
     list_remove(&self->blocked_link);
+    txn_pass_spoil_all(&self->passes);
 }
 
 static void tell_flushed(struct partition *self, int64_t flushed_end)
@@ -151,6 +152,7 @@ enum status partition_open(const struct partition_options *options, struct parti
     self->blocked = options->blocked;
     self->observer = options->observer;
     list_init(&self->blocked_link);
+    list_init(&self->passes);
     struct parked_line *lines[5];
     (void)lines_of(self, lines);
     for (size_t i = 0; i < 5; i++) {
@@ -283,6 +285,11 @@ struct partition *partition_of_blocked(struct list *link)
     struct partition *self = container_of(link, struct partition, blocked_link);
     check(self->magic == PARTITION_MAGIC);
     return self;
+}
+
+struct loop *partition_loop(const struct partition *self)
+{
+    return self->loop;
 }
 
 void partition_retry(struct partition *self)

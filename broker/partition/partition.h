@@ -16,6 +16,7 @@
 #include "broker/replica/replica_set.h"
 
 struct partition;
+struct txn_pass;
 
 struct partition_config {
     struct log_config log;
@@ -85,7 +86,10 @@ struct partition_append {
     int16_t acks;         /* -1, 0, 1. */
     int32_t leader_epoch; /* -1: any. */
     int64_t deadline_ns;
-    bool is_marker; /* An end-of-transaction marker of a coordinator. */
+    bool is_marker;       /* An end-of-transaction marker of a coordinator. */
+    bool is_epoch_raised; /* Of a marker: the epoch was raised for it (KIP-890). */
+    /* Leave to begin a transaction (partition_txn); NULL: only to go on with one. Ended by it. */
+    struct txn_pass *txn_pass;
     void (*on_done)(struct partition_append *self); /* May run inside partition_append(). */
     /* Out: */
     enum partition_fault fault;
@@ -239,3 +243,4 @@ const struct wire_uuid *partition_topic_id(const struct partition *self);
 int32_t partition_epoch(const struct partition *self);
 const char *partition_topic_name(const struct partition *self);
 int32_t partition_index(const struct partition *self);
+struct loop *partition_loop(const struct partition *self);

@@ -1,6 +1,7 @@
 /* Writes: leadership, min ISR, sequence and transaction, stamp, log, then the wait that acks asks.
  */
 #include "broker/partition/partition_state.h"
+#include "broker/partition/partition_txn.h"
 
 #include "proto/record/batch.h"
 #include "proto/sys/check.h"
@@ -13,6 +14,7 @@ static void finish(struct partition_append *append, enum partition_fault fault)
     append->log_start = log_start(self->log);
     append->current_leader = self->leader;
     append->current_leader_epoch = self->leader_epoch;
+    txn_pass_end(append->txn_pass);
     append->on_done(append);
 }
 
@@ -91,8 +93,15 @@ static bool passes_sequence(struct partition *self, struct partition_append *app
     if (!partition_state_write_of(append->batch, append->byte_count, &write)) {
         return true; /* Not idempotent: nothing to compare. */
     }
+    write.is_epoch_raised = append->is_epoch_raised;
     struct producer_batch original;
     enum producer_verdict verdict = producer_state_check(self->producers, &write, &original);
+    bool is_let_in = write.is_marker || !write.is_transactional ||
+                     partition_txn_is_open(self, write.producer_id, write.epoch) ||
+                     txn_pass_holds(append->txn_pass, write.producer_id, write.epoch);
+    if (verdict == PRODUCER_ACCEPT && !is_let_in) {
+        verdict = PRODUCER_TXN_STATE;
+    }
     if (verdict == PRODUCER_ACCEPT) {
         return true;
     }

@@ -83,6 +83,7 @@ enum status partition_state_follow(struct partition *self, const uint8_t *batch,
     }
     TRY(producer_state_apply(self->producers, &write));
     if (write.is_marker) {
+        txn_pass_spoil(&self->passes, write.producer_id);
         return follow_marker(self, &write, is_replay);
     }
     return write.is_transactional ? txn_span_begin(self->txns, write.producer_id, write.base_offset)

@@ -6,6 +6,7 @@
 
 #include "broker/partition/partition.h"
 #include "broker/partition/producer_state.h"
+#include "broker/partition/txn_pass.h"
 #include "broker/partition/txn_span.h"
 
 #define PARTITION_MAGIC 0x9a27f1f0U
@@ -46,6 +47,7 @@ struct partition {
     /* Appends that met a full journal, in order of arrival (`wanted` is their turn). */
     struct parked_line blocked_line;
     int64_t blocked_turn;
+    struct list passes;   /* Of those who ask a coordinator about a transaction here. */
     struct list *blocked; /* The map's list that this partition is in meanwhile. Borrowed. */
     struct list blocked_link;
 

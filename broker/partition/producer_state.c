@@ -150,7 +150,7 @@ static struct producer_entry *find_or_add(struct producer_state *self, int64_t p
 static const struct producer_batch *find_original(const struct producer_entry *entry,
                                                   const struct producer_write *write)
 {
-    if (entry->epoch != write->epoch) {
+    if (entry->epoch != write->epoch || write->base_sequence < 0) {
         return NULL;
     }
     for (uint8_t i = 0; i < entry->batch_count; i++) {
@@ -194,6 +194,9 @@ static enum producer_verdict check_data(const struct producer_entry *entry,
 {
     if (write->epoch < entry->epoch) {
         return PRODUCER_STALE_EPOCH;
+    }
+    if (write->base_sequence < 0) {
+        return PRODUCER_ACCEPT; /* A coordinator's own records, on behalf of a producer. */
     }
     int32_t expected = write->epoch > entry->epoch ? 0 : next_sequence(entry);
     if (write->base_sequence != expected) {
