@@ -61,7 +61,7 @@ static void wait_on_end(struct internal_topic_wait *wait)
         answer(self, ERROR_CODE_UNKNOWN_SERVER_ERROR);
         return;
     }
-    txn_ask_post(&self->ask, self->in.transactional_id, txn_partitions_add, ask_on_answered);
+    txn_ask_post(&self->ask, self->in.transactional_id, txn_adding_decide, ask_on_answered);
 }
 
 void serve_add_offsets(struct request *request)

@@ -127,7 +127,7 @@ static void start(struct add_partitions *self, const transaction_in *in)
         return;
     }
     gather_add(&self->asks);
-    txn_ask_post(&addition->ask, addition->in.id, txn_partitions_add, ask_on_answered);
+    txn_ask_post(&addition->ask, addition->in.id, txn_adding_decide, ask_on_answered);
 }
 
 static bool prepare(struct add_partitions *self)

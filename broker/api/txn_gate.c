@@ -219,7 +219,7 @@ static void send_question(struct txn_gate_question *question)
         question->txn.version = ADD_VERSION;
         question->txn.in.addition = &question->addition;
         question->txn.out.topics = question->rows;
-        question->txn.op.decide = txn_partitions_add;
+        question->txn.op.decide = txn_adding_decide;
         question->call.op = &question->txn.op;
         question->call.on_answered = call_on_answered;
         coordinator_call_post_from(&question->call, shard, topic, index);

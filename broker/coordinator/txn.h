@@ -2,7 +2,7 @@
  *
  * A caller fills a txn_call, submits its `op` to the ledger of the id's partition (on that
  * partition's shard) and finds the answer in Kafka's own message when on_done comes. The machine
- * behind it is txn_book; what it decides is in txn_begin, txn_partitions, txn_end and txn_admin.
+ * behind it is txn_book; what it decides is in txn_begin, txn_adding, txn_end and txn_admin.
  *
  * Owner: the caller owns calls, the ledger owns the machine. Loop: the partition's shard.
  * Limits: struct txn_limits. */
@@ -88,7 +88,7 @@ void txn_done_call(struct txn_call *self);
 /* What the decision of a call is; for txn_call.op.decide. They fill all of `out` but what depends
  * on the wire alone. */
 enum ledger_verdict txn_begin_producer(struct ledger_op *op, void *machine);
-enum ledger_verdict txn_partitions_add(struct ledger_op *op, void *machine);
+enum ledger_verdict txn_adding_decide(struct ledger_op *op, void *machine);
 enum ledger_verdict txn_end_decide(struct ledger_op *op, void *machine);
 enum ledger_verdict txn_admin_describe(struct ledger_op *op, void *machine);
 enum ledger_verdict txn_admin_list(struct ledger_op *op, void *machine);

@@ -165,7 +165,7 @@ static enum ledger_verdict add(struct adding *self)
     return LEDGER_ANSWER;
 }
 
-enum ledger_verdict txn_partitions_add(struct ledger_op *op, void *machine)
+enum ledger_verdict txn_adding_decide(struct ledger_op *op, void *machine)
 {
     struct txn_call *call = container_of(op, struct txn_call, op);
     struct adding self = {.book = machine, .call = call, .in = call->in.addition};
