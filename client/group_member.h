@@ -93,9 +93,12 @@ struct group_member {
     enum group_member_state state;
     int32_t generation;                        /* -1: none. */
     char member_id[GROUP_MEMBER_ID_BYTES_MAX]; /* Empty: none yet. */
+    char protocol[GROUP_MEMBER_ID_BYTES_MAX];  /* Chosen by the coordinator. */
     bool is_leader;
-    bool is_rejoin_wanted;
-    char protocol[GROUP_MEMBER_ID_BYTES_MAX]; /* Chosen by the coordinator. */
+    bool has_assignment;   /* Told and not lost. */
+    bool is_rejoin_wanted; /* As soon as the join under way has ended. */
+    struct group_member_protocol protocols[GROUP_MEMBER_PROTOCOLS_MAX];
+    uint32_t protocol_count;
     struct coordinator_op join;
     struct coordinator_op sync;
     struct coordinator_op heartbeat;
@@ -103,8 +106,9 @@ struct group_member {
     bool is_join_running; /* As the next ones: on its way or waiting to be asked again. */
     bool is_sync_running;
     bool is_heartbeat_running;
-    bool is_leave_running;
-    struct group_member_share *shares; /* Owned, with what they refer to; the leader's SyncGroup. */
+    int32_t heartbeat_generation; /* Asked about. */
+    struct arena arena;           /* Holds the shares. */
+    struct group_member_share *shares;
     uint32_t share_count;
     struct timer beat;  /* The next heartbeat. */
     struct timer pause; /* Before the next join. */
@@ -113,6 +117,7 @@ struct group_member {
     bool is_closing;
 };
 
+/* The protocol type, the group and the timeouts are needed. */
 void group_member_init(struct group_member *self, const struct group_member_options *options);
 /* Leaves the group where `is_leaving` and without an instance id, as far as `leave_ms` allows, then
  * on_closed. No other callback comes. */
