@@ -5,7 +5,8 @@
  * exact parser, with the same result. A record is a misfit when it is not one JSON object, a column
  * has a value of another type (a number with a fraction for an int, a string that is no RFC 3339
  * time for a timestamptz …), is beyond its type's range, or is missing or null where NOT NULL is
- * declared. Members that are not asked for are checked for JSON's grammar only.
+ * declared. Members that are not asked for are checked for JSON's grammar only. Numbers count by
+ * their value: 1e5 and 7.0 are whole. Of a key that comes twice the last one counts, as in Spark.
  *
  * Owner: the source's task. Loop: its. Limits: JSON_DEPTH_MAX levels of nesting. */
 #pragma once
@@ -34,6 +35,16 @@ MUST_USE enum status json_reader_read(struct json_reader *self, const struct wir
 /* Why one record is a misfit: a sentence fragment with column and value, NUL-terminated. */
 void json_reader_explain(struct json_reader *self, struct wire_bytes value,
                          char out_reason[static JSON_REASON_BYTES_MAX]);
+/* On when made. Off, every key is searched: the same results, for measuring and for proving it. */
+void json_reader_set_learning(struct json_reader *self, bool is_learning);
+
+struct json_reader_stats {
+    uint64_t rows;
+    uint64_t misfits;
+    uint64_t members_searched; /* Keys that were not where they were guessed. */
+};
+
+struct json_reader_stats json_reader_stats(const struct json_reader *self);
 
 /* Appends row `row` as one object, columns in order; FULL: `capacity` is too small (then try with
  * more; nothing is promised of the bytes). Doubles are the shortest text that reads back,
