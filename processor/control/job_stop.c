@@ -94,7 +94,10 @@ static void survey_on_done(struct survey *survey)
     struct catalog_entry *entry = find_job(self);
     Millrace__Processor__JobWish wish =
         entry == NULL ? MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED : entry->record->job->wish;
-    if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED) {
+    if (self->call->control->is_closing) {
+        end(self, control_call_trouble(self->call, STATUS_CLOSED, 0,
+                                       "the processor is stopping; ask another one"));
+    } else if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED) {
         end(self, NULL);
     } else if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED) {
         end(self, control_call_fault(self->call,
@@ -106,8 +109,7 @@ static void survey_on_done(struct survey *survey)
                                              .decide = stopped_decide,
                                              .on_done = stopped_on_done};
         catalog_change(self->call->control->options.catalog, &self->write);
-    } else if (self->call->control->is_closing ||
-               loop_now_ns(loop) + AGAIN_MS * CLOCK_NS_PER_MS >= self->call->deadline_ns) {
+    } else if (loop_now_ns(loop) + AGAIN_MS * CLOCK_NS_PER_MS >= self->call->deadline_ns) {
         end(self, control_call_fault(
                       self->call,
                       (struct control_fault){"TIMEOUT", 0, "some tasks have not ended yet",

@@ -145,6 +145,9 @@ static void internal_on_done(struct topic_wish *wish, enum status status)
 
 static void make_next_internal(struct run_script *self)
 {
+    if (run_script_is_over(self)) {
+        return;
+    }
     if (self->internal_index < job_topics_count(self->plan)) {
         struct job_topic topic;
         job_topics_get(self->plan, self->internal_index, &topic);
@@ -247,6 +250,9 @@ static void look_on_done(struct topic_wish *wish, enum status status)
 
 static void look_next(struct run_script *self)
 {
+    if (run_script_is_over(self)) {
+        return;
+    }
     if (self->topic_index == self->topic_count) {
         plan_insert(self);
         return;
@@ -315,6 +321,9 @@ static void drop_topic_on_done(struct topic_wish *wish, enum status status)
 /* Topics first: a job that is in the catalog can be dropped again. */
 static void drop_next_topic(struct run_script *self)
 {
+    if (run_script_is_over(self)) {
+        return;
+    }
     struct catalog_entry *entry =
         catalog_find(run_script_catalog(self), CATALOG_JOB, self->job_name);
     if (entry != NULL && self->internal_index < job_topics_count(entry->record->job->plan)) {

@@ -54,3 +54,5 @@ void run_script_trouble(struct run_script *self, enum status status, int16_t err
 Millrace__Plan__Fault *run_script_fault_of(struct run_script *self, enum status status,
                                            const struct plan_fault *fault);
 struct catalog *run_script_catalog(struct run_script *self);
+/* True: the door closes, and the run has ended with that. Before anything new is begun. */
+bool run_script_is_over(struct run_script *self);

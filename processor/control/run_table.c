@@ -67,6 +67,9 @@ static void topic_on_done(struct topic_wish *wish, enum status status)
 
 static void make_next_topic(struct run_script *self)
 {
+    if (run_script_is_over(self)) {
+        return;
+    }
     if (self->topic_index < self->topic_count) {
         self->wish = (struct topic_wish){
             .partition_count =

@@ -57,6 +57,15 @@ Millrace__Plan__Fault *run_script_fault_of(struct run_script *self, enum status 
     return copy;
 }
 
+bool run_script_is_over(struct run_script *self)
+{
+    if (!self->call->control->is_closing) {
+        return false;
+    }
+    run_script_trouble(self, STATUS_CLOSED, 0, "the processor is stopping; ask another one");
+    return true;
+}
+
 static void note_result(struct run_script *self, const char *kind, const char *name,
                         const char *text)
 {
@@ -142,6 +151,9 @@ static void next_statement(struct run_script *self)
 {
     if (self->index == self->script->n_statements) {
         answer(self, self->script->fault);
+        return;
+    }
+    if (run_script_is_over(self)) {
         return;
     }
     self->statement = self->script->statements[self->index];

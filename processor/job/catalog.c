@@ -337,7 +337,7 @@ static void begin(struct timer *timer)
     topic_maker_run(self->options.admin, &self->topic);
 }
 
-enum status catalog_init(struct catalog *self, const struct catalog_options *options)
+void catalog_init(struct catalog *self, const struct catalog_options *options)
 {
     *self = (struct catalog){.magic = CATALOG_MAGIC, .options = *options, .position = -1};
     list_init(&self->entries);
@@ -364,7 +364,6 @@ enum status catalog_init(struct catalog *self, const struct catalog_options *opt
                                              .context = self};
     consumer_core_init(&self->consumer, &consumer);
     timer_start_after(&self->again, 0);
-    return STATUS_OK;
 }
 
 void catalog_close(struct catalog *self)

@@ -101,7 +101,7 @@ struct catalog {
     bool has_closed_consumer;
 };
 
-MUST_USE enum status catalog_init(struct catalog *self, const struct catalog_options *options);
+void catalog_init(struct catalog *self, const struct catalog_options *options);
 /* Ends barriers and writes (CANCELED), then on_closed. */
 void catalog_close(struct catalog *self);
 

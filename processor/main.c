@@ -1,0 +1,208 @@
+/* millrace-processor: the program around one processor. Reads settings, makes the world, runs it.
+ *
+ * Says `ready port=N` on standard output when jobs can be given to it; ends with 0 after SIGTERM or
+ * SIGINT, with 1 when it failed, with 2 for wrong usage. It keeps nothing on disk. */
+#include "processor/processor.h"
+#include "proto/sys/host/host_disk.h"
+#include "proto/sys/host/host_memory.h"
+#include "proto/sys/host/host_signal.h"
+#include "proto/sys/host/host_trace.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIG_FILE_BYTES_MAX (1U << 20)
+
+struct program {
+    struct processor_config config;
+    struct host_trace trace;
+    struct host_disk disk;
+    struct host_loop loop;
+    struct host_signal terminate;
+    struct host_signal interrupt;
+    struct processor *processor;
+};
+
+static void print_help(void)
+{
+    puts("millrace-processor: one processor of a Millrace cluster\n"
+         "\n"
+         "  millrace-processor [--config FILE] [--set KEY=VALUE]...\n"
+         "\n"
+         "  --config FILE     settings, one KEY=VALUE a line\n"
+         "  --set KEY=VALUE   one setting; beats the file\n"
+         "  --version, --help\n"
+         "\n"
+         "example: millrace-processor --set bootstrap.servers=127.0.0.1:9092\n"
+         "\n"
+         "settings (default):");
+    struct processor_config_row row;
+    for (uint32_t i = 0; processor_config_row_at(i, &row); i++) {
+        printf("  %-24s %s (%s)\n", row.key, row.help, row.initial);
+    }
+}
+
+static enum status read_file(struct program *self, const char *path, char *error)
+{
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    enum status status =
+        disk_read_file(&self->disk.disk, path, CONFIG_FILE_BYTES_MAX, &bytes, &byte_count);
+    if (status != STATUS_OK) {
+        (void)snprintf(error, PROCESSOR_CONFIG_ERROR_BYTES_MAX,
+                       "the settings file '%.600s' cannot be read; %s; name another with --config",
+                       path, status_text(status));
+        return status;
+    }
+    status = processor_config_read(&self->config, (const char *)bytes, byte_count, error);
+    free(bytes);
+    return status;
+}
+
+static enum status set_pair(struct program *self, const char *pair, char *error)
+{
+    char key[256];
+    const char *equals = strchr(pair, '=');
+    size_t key_bytes = equals == NULL ? 0 : (size_t)(equals - pair);
+    if (key_bytes == 0 || key_bytes >= sizeof key) {
+        (void)snprintf(error, PROCESSOR_CONFIG_ERROR_BYTES_MAX,
+                       "--set '%.200s' names no setting; it is KEY=VALUE; for example --set "
+                       "listeners=127.0.0.1:9100",
+                       pair);
+        return STATUS_INVALID;
+    }
+    memcpy(key, pair, key_bytes);
+    key[key_bytes] = '\0';
+    return processor_config_set(&self->config, key, equals + 1, error);
+}
+
+/* 0: go on; else the exit status plus one. */
+static int read_arguments(struct program *self, int argument_count, char **arguments)
+{
+    char error[PROCESSOR_CONFIG_ERROR_BYTES_MAX];
+    for (int i = 1; i < argument_count; i++) {
+        const char *word = arguments[i];
+        if (strcmp(word, "--help") == 0) {
+            print_help();
+            return 1;
+        }
+        if (strcmp(word, "--version") == 0) {
+            puts("millrace-processor 0.1.0");
+            return 1;
+        }
+        bool is_config = strcmp(word, "--config") == 0;
+        if ((!is_config && strcmp(word, "--set") != 0) || i + 1 == argument_count) {
+            (void)fprintf(stderr,
+                          "error USAGE: '%s' is not known, or lacks its value; see "
+                          "millrace-processor --help\n",
+                          word);
+            return 3;
+        }
+        i += 1;
+        enum status status =
+            is_config ? read_file(self, arguments[i], error) : set_pair(self, arguments[i], error);
+        if (status != STATUS_OK) {
+            (void)fprintf(stderr, "error USAGE: %s\n", error);
+            return 3;
+        }
+    }
+    return 0;
+}
+
+static void processor_on_ready(void *context, uint16_t port)
+{
+    (void)context;
+    printf("ready port=%u\n", port);
+    (void)fflush(stdout);
+}
+
+static void processor_on_failed(void *context, enum status why)
+{
+    (void)context;
+    (void)fprintf(stderr, "error STOPPED: the processor cannot go on; %s; see its trace\n",
+                  status_text(why));
+    _exit(1);
+}
+
+static void processor_on_kill(void *context)
+{
+    (void)context;
+    (void)raise(SIGKILL);
+}
+
+static void processor_on_closed(void *context)
+{
+    struct program *self = context;
+    self->processor = NULL;
+    host_loop_stop(&self->loop);
+}
+
+static void stop(struct program *self)
+{
+    if (self->processor != NULL) {
+        processor_close(self->processor);
+    }
+}
+
+static void terminate_on_signal(struct host_signal *signal, int number)
+{
+    (void)number;
+    stop(container_of(signal, struct program, terminate));
+}
+
+static void interrupt_on_signal(struct host_signal *signal, int number)
+{
+    (void)number;
+    stop(container_of(signal, struct program, interrupt));
+}
+
+static enum status start(struct program *self)
+{
+    TRY(host_trace_init(&self->trace, NULL, TRACE_INFO));
+    struct host_disk_options disk = {.trace = &self->trace.trace};
+    host_disk_init(&self->disk, &disk);
+    struct host_loop_options loop = {
+        .name = "processor", .disk = &self->disk.disk, .trace = &self->trace.trace};
+    TRY(host_loop_init(&self->loop, &loop));
+    struct processor_options options = {.loop = &self->loop,
+                                        .config = &self->config,
+                                        .on_ready = processor_on_ready,
+                                        .on_failed = processor_on_failed,
+                                        .on_kill = processor_on_kill,
+                                        .on_closed = processor_on_closed,
+                                        .context = self};
+    TRY(processor_open(&options, &self->processor));
+    TRY(host_signal_open(&self->terminate, &self->loop, SIGTERM, terminate_on_signal));
+    return host_signal_open(&self->interrupt, &self->loop, SIGINT, interrupt_on_signal);
+}
+
+int main(int argument_count, char **arguments)
+{
+    static struct program self;
+    processor_config_init(&self.config);
+    struct host_disk_options quiet = {.trace = NULL};
+    host_disk_init(&self.disk, &quiet);
+    int outcome = read_arguments(&self, argument_count, arguments);
+    if (outcome != 0) {
+        return outcome - 1;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    host_memory_keep_freed();
+    enum status status = start(&self);
+    if (status != STATUS_OK) {
+        (void)fprintf(stderr,
+                      "error START: the processor cannot start at %s:%u; %s; choose another "
+                      "address: --set listeners=HOST:PORT\n",
+                      self.config.listener.host, self.config.listener.port, status_text(status));
+        return 1;
+    }
+    host_loop_run(&self.loop);
+    host_signal_close(&self.terminate);
+    host_signal_close(&self.interrupt);
+    host_loop_done(&self.loop);
+    host_trace_done(&self.trace);
+    return 0;
+}
