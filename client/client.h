@@ -52,6 +52,7 @@ enum millrace_code {
     MILLRACE_CORRUPT = -1009,          /* A stored batch fails its checksum. */
     MILLRACE_TOO_LARGE = -1010,        /* The record does not fit a batch. */
     MILLRACE_CANCELED = -1011,         /* Given up by a close or an abort before it was sent. */
+    MILLRACE_REFUSED = -1012,          /* A processor says no; `name` of the error is its code. */
 
     /* Those of the protocol that programs often ask for. */
     MILLRACE_OFFSET_OUT_OF_RANGE = 1,
@@ -108,3 +109,5 @@ MILLRACE_EXPORT int millrace_client_close(struct millrace_client *client, int64_
 #include "consumer.h"
 
 #include "admin.h"
+
+#include "jobs.h"

@@ -2,6 +2,7 @@
 
 #include "client/admin_core.h"
 #include "client/millrace/trouble.h"
+#include "client/processor_core.h"
 #include "proto/sys/check.h"
 #include "proto/sys/host/host_clock.h"
 
@@ -210,15 +211,32 @@ static void admin_on_closed(void *context)
     session_end(&close->call);
 }
 
+static void close_admin(struct admin_close *close)
+{
+    if (close->call.session->admin == NULL) {
+        session_end(&close->call);
+    } else {
+        admin_core_close(close->call.session->admin, admin_on_closed, close);
+    }
+}
+
+static void processors_on_closed(void *context)
+{
+    struct admin_close *close = context;
+    free(close->call.session->processors);
+    close->call.session->processors = NULL;
+    close_admin(close);
+}
+
 static void admin_close_run(struct session_call *call)
 {
     struct admin_close *close = container_of(call, struct admin_close, call);
     call->session->is_admin_closed = true;
-    if (call->session->admin == NULL) {
-        session_end(call);
-        return;
+    if (call->session->processors == NULL) {
+        close_admin(close);
+    } else {
+        processor_core_close(call->session->processors, processors_on_closed, close);
     }
-    admin_core_close(call->session->admin, admin_on_closed, close);
 }
 
 /* All handles, one by one; each is out of the list while it is closed. */

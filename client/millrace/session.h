@@ -36,8 +36,9 @@ struct millrace_client {
     uint32_t user_count; /* Handles and the application. */
     uint32_t call_count; /* On their way to the loop or there. */
     struct list handles;
-    struct admin_core *admin; /* The loop's; made at first use. */
-    bool is_admin_closed;     /* The loop's. */
+    struct admin_core *admin;          /* The loop's; made at first use. */
+    bool is_admin_closed;              /* The loop's. */
+    struct processor_core *processors; /* The loop's; made at first use. */
 };
 
 struct session_call {

@@ -36,6 +36,8 @@ static const struct remedy own_remedies[] = {
      "raise record_bytes_max and the topic's max.message.bytes, or send less at once"},
     {MILLRACE_CANCELED, "CANCELED", "it was closed or aborted before the record was sent",
      "give the close or the flush more time"},
+    {MILLRACE_REFUSED, "REFUSED", "a processor says that it cannot be done",
+     "see the error that it gave"},
 };
 
 static const struct remedy broker_remedies[] = {

@@ -27,6 +27,7 @@ struct shell_command {
     const char *words;    /* As "topic create"; NULL ends a table. */
     const char *operands; /* As "NAME", for help; "": none. */
     uint32_t operand_count;
+    bool is_operand_optional; /* All or none; the command checks. */
     const char *summary;
     const char *notes; /* More to know, in lines that are ready to print; NULL: nothing. */
     const struct shell_option *options; /* NULL: none of its own. */

@@ -293,7 +293,8 @@ static enum shell_exit parse_rest(struct parser *parser)
             return exit;
         }
     }
-    if (!call->is_help && !call->is_version && call->operand_count < call->command->operand_count) {
+    if (!call->is_help && !call->is_version && !call->command->is_operand_optional &&
+        call->operand_count < call->command->operand_count) {
         char fix[160];
         (void)snprintf(fix, sizeof fix, "for example: %s", call->command->examples[0]);
         return shell_fail(call, (struct shell_cause){"USAGE", "a word is missing", fix},
