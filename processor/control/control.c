@@ -1,8 +1,8 @@
 #include "processor/control/control.h"
 
 #include "processor/control/control_call.h"
+#include "processor/control/run_script.h"
 #include "processor/control/serve_jobs.h"
-#include "processor/control/serve_run.h"
 #include "processor/control/serve_tasks.h"
 #include "proto/kafka/api_key.h"
 #include "proto/kafka/api_versions.h"
@@ -74,7 +74,7 @@ static void serve(struct control_call *call)
 {
     switch (call->request->kind_case) {
     case MILLRACE__CONTROL__REQUEST__KIND_RUN:
-        serve_run(call);
+        run_script_serve(call);
         break;
     case MILLRACE__CONTROL__REQUEST__KIND_LIST_JOBS:
     case MILLRACE__CONTROL__REQUEST__KIND_DESCRIBE_JOB:

@@ -44,6 +44,8 @@ struct run_script {
     uint32_t internal_index; /* Of the job's own topics. */
 };
 
+/* The question: a text of statements, or a Script that somebody else made. */
+void run_script_serve(struct control_call *call);
 /* The statement is done; `text` may be NULL. */
 void run_script_done(struct run_script *self, const char *kind, const char *name, const char *text);
 /* The run ends here. */

@@ -1,4 +1,4 @@
-#include "processor/control/serve_run.h"
+#include "processor/control/run_script.h"
 
 #include "processor/control/run_job.h"
 #include "processor/control/run_table.h"
@@ -199,7 +199,7 @@ static void parse_on_done(struct parser_process_ask *ask, enum status status,
     next_statement(self);
 }
 
-void serve_run(struct control_call *call)
+void run_script_serve(struct control_call *call)
 {
     struct run_script *self = arena_take_array(&call->arena, 1, sizeof *self);
     Millrace__Control__StatementResult **results =
