@@ -11,7 +11,8 @@
 #define LINGER_MS 10
 /* Of an abort on the way out: the next owner settles it anyway. */
 #define ABORT_TIMEOUT_MS 2000
-#define END_WATCH_NS (CLOCK_NS_PER_MS / 5)
+/* Turns in which EndTxn should have left. */
+#define WATCH_TURNS_MAX 32U
 
 /* A copied record. */
 struct commit_epoch_held {
@@ -21,6 +22,7 @@ struct commit_epoch_held {
 };
 
 static void post_step(struct commit_epoch *self);
+static void end_close(struct commit_epoch *self);
 
 /* ---- failure ---- */
 
@@ -155,7 +157,6 @@ static void txn_on_committed(void *context, const struct txn_core_outcome *outco
 {
     struct commit_epoch *self = context;
     check(self->magic == COMMIT_MAGIC);
-    timer_stop(&self->end_watch);
     if (self->is_closing) {
         return;
     }
@@ -172,15 +173,37 @@ static void txn_on_committed(void *context, const struct txn_core_outcome *outco
     self->options.on_committed(self->options.context, &told);
 }
 
-static void end_watch_on_fire(struct timer *timer)
+static void watch_post(struct commit_epoch *self);
+
+static void watch_deliver(struct mail *mail)
 {
-    struct commit_epoch *self = container_of(timer, struct commit_epoch, end_watch);
+    struct commit_epoch *self = container_of(mail, struct commit_epoch, watch_mail);
     check(self->magic == COMMIT_MAGIC);
-    if (self->txn.is_ending && self->txn.end.is_asking) {
-        self->options.on_end_sent(self->options.context);
-    } else {
-        timer_start_after(timer, END_WATCH_NS);
+    self->is_watch_posted = false;
+    if (self->is_closing) {
+        end_close(self);
+        return;
     }
+    if (self->state != COMMIT_EPOCH_ENDING || self->part != COMMIT_EPOCH_PART_COUNT) {
+        return; /* The answer was faster. */
+    }
+    if (self->is_end_asked) {
+        self->options.on_end_sent(self->options.context);
+        return;
+    }
+    /* Told a turn later, when the bytes have been handed to the system. */
+    self->is_end_asked = self->txn.is_ending && self->txn.end.is_asking;
+    self->watch_count += 1;
+    if (self->watch_count < WATCH_TURNS_MAX) {
+        watch_post(self);
+    }
+}
+
+static void watch_post(struct commit_epoch *self)
+{
+    self->is_watch_posted = true;
+    self->watch_mail = (struct mail){.deliver = watch_deliver};
+    loop_defer(self->options.loop, &self->watch_mail);
 }
 
 static enum status ask_for_end(struct commit_epoch *self)
@@ -189,8 +212,10 @@ static enum status ask_for_end(struct commit_epoch *self)
     int64_t limit_ms = options->transaction_timeout_ms + options->request_timeout_ms;
     int64_t deadline_ns = loop_now_ns(options->loop) + limit_ms * CLOCK_NS_PER_MS;
     TRY(txn_core_commit(&self->txn, deadline_ns, txn_on_committed, self));
-    if (options->on_end_sent != NULL) {
-        timer_start_after(&self->end_watch, END_WATCH_NS);
+    if (options->on_end_sent != NULL && !self->is_watch_posted) {
+        self->watch_count = 0;
+        self->is_end_asked = false;
+        watch_post(self);
     }
     return STATUS_OK;
 }
@@ -254,7 +279,7 @@ void commit_epoch_end(struct commit_epoch *self)
 
 static void end_close(struct commit_epoch *self)
 {
-    if (!self->has_txn_closed || self->is_step_posted) {
+    if (!self->has_txn_closed || self->is_step_posted || self->is_watch_posted) {
         return;
     }
     self->magic = 0;
@@ -331,7 +356,6 @@ void commit_epoch_close(struct commit_epoch *self)
     check(self->magic == COMMIT_MAGIC);
     check(!self->is_closing);
     self->is_closing = true;
-    timer_done(&self->end_watch);
     struct list *link;
     while ((link = list_take_first(&self->held)) != NULL) {
         free(container_of(link, struct commit_epoch_held, in_line));
@@ -350,7 +374,6 @@ void commit_epoch_init(struct commit_epoch *self, const struct commit_epoch_opti
     *self = (struct commit_epoch){
         .magic = COMMIT_MAGIC, .options = *options, .noted_offset = -1, .state = COMMIT_EPOCH_NEW};
     list_init(&self->held);
-    timer_init(&self->end_watch, &options->loop->timers, end_watch_on_fire);
     struct txn_core_options txn = {
         .producer = {.loop = options->loop,
                      .bootstrap = options->bootstrap,

@@ -75,7 +75,10 @@ struct commit_epoch {
     struct mail step_mail;
     bool is_step_posted;
     bool is_failure_told;
-    struct timer end_watch;
+    struct mail watch_mail; /* Looks whether EndTxn has left, where somebody listens. */
+    uint32_t watch_count;
+    bool is_watch_posted;
+    bool is_end_asked;
     bool is_closing;
     bool has_txn_closed;
 };

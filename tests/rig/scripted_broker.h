@@ -9,7 +9,7 @@
 #include "proto/kafka/request_header.h"
 #include "proto/sys/loop.h"
 
-#define SCRIPTED_CONNECTIONS_MAX 64U
+#define SCRIPTED_CONNECTIONS_MAX 1024U
 #define SCRIPTED_REQUEST_BYTES_MAX ((size_t)4 << 20)
 
 struct scripted_broker;
