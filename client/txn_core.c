@@ -60,10 +60,13 @@ static void done_deliver(struct mail *mail)
 /* Ends what the owner waits for; if nobody waits, the outcome stays for whoever asks next. */
 static void finish(struct txn_core *self, struct txn_core_outcome outcome)
 {
+    if (self->is_closing) {
+        return; /* producer_on_closed() tells whoever waits. */
+    }
     timer_stop(&self->deadline);
     self->outcome = outcome;
     self->has_outcome = true;
-    if (self->on_done != NULL && !self->is_done_posted && !self->is_closing) {
+    if (self->on_done != NULL && !self->is_done_posted) {
         self->is_done_posted = true;
         self->done_mail = (struct mail){.deliver = done_deliver};
         loop_defer(self->producer.options.loop, &self->done_mail);
@@ -102,6 +105,9 @@ static bool is_sending(const struct txn_core *self)
 void txn_core_break(struct txn_core *self, enum status status, int16_t error_code)
 {
     struct txn_core_outcome outcome = outcome_of(status, error_code);
+    if (self->is_closing) {
+        return; /* What was under way ends because of that. */
+    }
     if (is_fatal_code(error_code) || status == STATUS_UNSUPPORTED) {
         die(self, outcome);
         return;

@@ -735,6 +735,30 @@ Test(txn_core, closing_in_the_middle_ends_what_is_under_way)
     }
 }
 
+static int16_t load_for_ever(struct scripted_log *self, int16_t api_key, int32_t partition)
+{
+    (void)self;
+    (void)partition;
+    return api_key == API_KEY_ADD_PARTITIONS_TO_TXN ? ERROR_CODE_COORDINATOR_LOAD_IN_PROGRESS
+                                                    : ERROR_CODE_NONE;
+}
+
+/* A commit waits for the partition to be added when all is closed. */
+Test(txn_core, closing_while_partitions_are_added_breaks_what_is_closed)
+{
+    begin_with(0);
+    start(&subject);
+    cluster.log.refuse = load_for_ever;
+    begin(&subject);
+    send_to(&subject, 0);
+    int before = outcome_count;
+    cr_assert_eq(txn_core_commit(&subject, NEVER, on_done, NULL), STATUS_OK);
+    rig_run_for(500 * SIM_MS);
+    end();
+    cr_expect_eq(outcome_count, before + 1);
+    cr_expect_eq(outcome.status, STATUS_CANCELED);
+}
+
 Test(txn_core, a_topic_that_is_not_there_breaks_the_transaction_and_no_more)
 {
     begin_with(2);
