@@ -8,6 +8,7 @@
 #include "proto/kafka/produce.h"
 #include "proto/record/batch_builder.h"
 #include "proto/record/batch_iterator.h"
+#include "proto/record/control_record.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define CALL_TIMEOUT_MS 4000
 #define RETRY_NS_MAX (60 * SIM_MS)
 #define FETCH_WAIT_MS 100
+#define ABORTED_MAX 1024U
 
 static void act(struct cluster_actor *self);
 
@@ -48,25 +50,28 @@ static void link_on_closed(struct link *link, void *context, enum status why)
 {
     struct cluster_client *self = context;
     (void)why;
-    for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
-        self->links[i] = self->links[i] == link ? NULL : self->links[i];
+    for (uint32_t i = 0; i < CLUSTER_ACTOR_KINDS * CLUSTER_CLIENT_BROKERS; i++) {
+        struct link **known = &self->links[i / CLUSTER_CLIENT_BROKERS][i % CLUSTER_CLIENT_BROKERS];
+        *known = *known == link ? NULL : *known;
     }
 }
 
-static struct link *link_of(struct cluster_client *self, uint32_t target)
+static struct link *link_of(struct cluster_client *self, enum cluster_actor_kind kind,
+                            uint32_t target)
 {
-    if (self->links[target] == NULL) {
+    struct link **link = &self->links[kind][target];
+    if (*link == NULL) {
         struct link_options options = {.loop = self->loop,
                                        .address = {.port = CLUSTER_CLIENT_PORT},
                                        .client_id = "workload",
                                        .on_closed = link_on_closed,
                                        .context = self};
         snprintf(options.address.host, sizeof options.address.host, "node-%u", target + 1);
-        if (link_open(&options, &self->links[target]) != STATUS_OK) {
-            self->links[target] = NULL;
+        if (link_open(&options, link) != STATUS_OK) {
+            *link = NULL;
         }
     }
-    return self->links[target];
+    return *link;
 }
 
 static void send(struct cluster_actor *self, int16_t api_key, int16_t version,
@@ -83,7 +88,7 @@ static void send(struct cluster_actor *self, int16_t api_key, int16_t version,
                                     .body_count = 1,
                                     .timeout_ms = CALL_TIMEOUT_MS,
                                     .on_done = on_done};
-    struct link *link = link_of(self->client, self->target);
+    struct link *link = link_of(self->client, self->kind, self->target);
     if (link == NULL || link_send(link, &self->call) != STATUS_OK) {
         try_another(self);
         return;
@@ -122,8 +127,11 @@ static void create_on_done(struct link_call *call, enum status status)
     }
     link_call_done(call);
     if (code == ERROR_CODE_NONE || code == ERROR_CODE_TOPIC_ALREADY_EXISTS) {
-        self->client->has_topic = true;
-        return;
+        self->made_count += 1;
+        if (self->made_count == (self->client->txn_partition_count > 0 ? 2 : 1)) {
+            self->client->has_topic = true;
+            return;
+        }
     }
     try_another(self);
 }
@@ -134,8 +142,10 @@ static void create(struct cluster_actor *self, struct wire_writer *writer)
         .name = wire_text_of("retention.ms"), .value = wire_text_of("-1")};
     struct kafka_create_topics_request_creatable_topic topic;
     kafka_create_topics_request_creatable_topic_defaults(&topic);
-    topic.name = wire_text_of(CLUSTER_CLIENT_TOPIC);
-    topic.num_partitions = self->client->partition_count;
+    bool is_first = self->made_count == 0;
+    topic.name = wire_text_of(is_first ? CLUSTER_CLIENT_TOPIC : TXN_ACTOR_TOPIC);
+    topic.num_partitions =
+        is_first ? self->client->partition_count : self->client->txn_partition_count;
     topic.replication_factor = CLUSTER_CLIENT_BROKERS;
     topic.configs = &config;
     topic.configs_count = 1;
@@ -313,6 +323,89 @@ static void see_batch(struct cluster_actor *self, const struct batch_view *batch
     self->end_seen = self->offset > self->end_seen ? self->offset : self->end_seen;
 }
 
+/* Producers whose transaction was aborted from this offset on, up to its marker. */
+struct aborted {
+    const struct kafka_fetch_response_aborted_transaction *rows;
+    bool is_over[ABORTED_MAX];
+    int32_t count;
+};
+
+static bool is_aborted(struct aborted *self, const struct batch_view *batch)
+{
+    for (int32_t i = 0; i < self->count; i++) {
+        if (!self->is_over[i] && self->rows[i].producer_id == batch_producer_id(batch) &&
+            self->rows[i].first_offset <= batch_base_offset(batch)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pass_marker(struct aborted *self, const struct batch_view *batch)
+{
+    struct control_record control;
+    if (control_record_of_batch(batch, &control) != STATUS_OK ||
+        control.type != CONTROL_RECORD_ABORT) {
+        return;
+    }
+    for (int32_t i = 0; i < self->count; i++) {
+        if (self->rows[i].producer_id == batch_producer_id(batch) &&
+            self->rows[i].first_offset <= batch_base_offset(batch)) {
+            self->is_over[i] = true;
+        }
+    }
+}
+
+static void read_batch(struct cluster_actor *self, const struct batch_view *batch)
+{
+    struct record_iterator records;
+    struct record record;
+    if (!batch_has_right_checksum(batch) ||
+        record_iterator_init(&records, batch, NULL, NULL) != STATUS_OK) {
+        sim_world_fail(self->client->world, "reader %d: a damaged batch was served",
+                       self->partition);
+        return;
+    }
+    while (record_iterator_next(&records, &record) == STATUS_OK) {
+        uint64_t value = 0;
+        check(record.value.byte_count >= (int32_t)sizeof value);
+        memcpy(&value, record.value.bytes, sizeof value);
+        if (record.offset >= self->offset) {
+            txn_history_see(self->client->history, self->partition, record.offset, value);
+        }
+    }
+}
+
+static void take_committed(struct cluster_actor *self,
+                           const struct kafka_fetch_response_partition_data *answer)
+{
+    struct aborted aborted = {.rows = answer->aborted_transactions,
+                              .count = answer->aborted_transactions_count};
+    check(aborted.count <= (int32_t)ABORTED_MAX);
+    struct batch_iterator batches;
+    struct batch_view batch;
+    size_t byte_count = answer->records.byte_count > 0 ? (size_t)answer->records.byte_count : 0;
+    batch_iterator_init(&batches, answer->records.single.base, byte_count);
+    while (byte_count > 0 && batch_iterator_next(&batches, &batch) == STATUS_OK) {
+        log_match_read(self->client->match, TXN_ACTOR_TOPIC, self->partition, &batch);
+        if (batch_next_offset(&batch) > answer->last_stable_offset) {
+            sim_world_fail(self->client->world, "reader %d: got %lld above the stable offset %lld",
+                           self->partition, (long long)batch_base_offset(&batch),
+                           (long long)answer->last_stable_offset);
+            return;
+        }
+        if (batch_is_control(&batch)) {
+            pass_marker(&aborted, &batch);
+        } else if (!is_aborted(&aborted, &batch)) {
+            read_batch(self, &batch);
+        }
+        self->offset = batch_next_offset(&batch);
+    }
+    self->high_watermark = answer->high_watermark;
+    self->stable_offset = answer->last_stable_offset;
+    act_later(self, self->client->pace_ns_max);
+}
+
 static void take_fetched(struct cluster_actor *self,
                          const struct kafka_fetch_response_partition_data *answer)
 {
@@ -324,6 +417,10 @@ static void take_fetched(struct cluster_actor *self,
     }
     if (self->asked_offset != self->offset) {
         act_later(self, 1); /* Told to begin again meanwhile. */
+        return;
+    }
+    if (self->kind == CLUSTER_ACTOR_READER) {
+        take_committed(self, answer);
         return;
     }
     struct batch_iterator batches;
@@ -371,11 +468,14 @@ static void consume(struct cluster_actor *self, struct wire_writer *writer)
     partition.fetch_offset = self->offset;
     self->asked_offset = self->offset;
     partition.partition_max_bytes = 16 << 10;
-    struct kafka_fetch_request_fetch_topic topic = {.topic = wire_text_of(CLUSTER_CLIENT_TOPIC),
-                                                    .partitions = &partition,
-                                                    .partitions_count = 1};
+    bool is_reader = self->kind == CLUSTER_ACTOR_READER;
+    struct kafka_fetch_request_fetch_topic topic = {
+        .topic = wire_text_of(is_reader ? TXN_ACTOR_TOPIC : CLUSTER_CLIENT_TOPIC),
+        .partitions = &partition,
+        .partitions_count = 1};
     struct kafka_fetch_request request;
     kafka_fetch_request_defaults(&request);
+    request.isolation_level = is_reader ? 1 : 0;
     request.max_wait_ms = FETCH_WAIT_MS;
     request.min_bytes = 1;
     request.topics = &topic;
@@ -421,6 +521,9 @@ void cluster_client_start(struct cluster_client *self, struct loop *loop)
         start(self, &self->producers[i], CLUSTER_ACTOR_PRODUCER, i);
         start(self, &self->consumers[i], CLUSTER_ACTOR_CONSUMER, i);
     }
+    for (int32_t i = 0; i < self->txn_partition_count; i++) {
+        start(self, &self->readers[i], CLUSTER_ACTOR_READER, i);
+    }
 }
 
 bool cluster_client_is_settled(const struct cluster_client *self)
@@ -438,6 +541,11 @@ void cluster_client_read_again(struct cluster_client *self)
     for (int32_t i = 0; i < self->partition_count; i++) {
         self->consumers[i].offset = 0;
     }
+    for (int32_t i = 0; i < self->txn_partition_count; i++) {
+        self->readers[i].offset = 0;
+        self->readers[i].high_watermark = -1;
+        txn_history_begin_read(self->history, i);
+    }
 }
 
 bool cluster_client_has_read_all(const struct cluster_client *self)
@@ -446,6 +554,12 @@ bool cluster_client_has_read_all(const struct cluster_client *self)
         const struct cluster_actor *consumer = &self->consumers[i];
         if (consumer->offset < consumer->end_seen ||
             consumer->offset < self->producers[i].acknowledged_count) {
+            return false;
+        }
+    }
+    for (int32_t i = 0; i < self->txn_partition_count; i++) {
+        const struct cluster_actor *reader = &self->readers[i];
+        if (reader->offset != reader->high_watermark) {
             return false;
         }
     }

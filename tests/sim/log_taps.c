@@ -1,5 +1,6 @@
 #include "tests/sim/log_taps.h"
 
+#include "broker/coordinator/txn_settle.h"
 #include "broker/partition/partition_state.h"
 #include "tests/sim/log_match.h"
 
@@ -148,4 +149,51 @@ bool __wrap_replica_set_propose(struct replica_set *self, int64_t now_ns, int64_
             told.replicas[i].is_joining && planted != LOG_TAPS_AGREED_ISR;
     }
     return true;
+}
+
+int64_t __real_partition_state_limit(const struct partition *self,
+                                     enum partition_isolation isolation);
+int64_t __wrap_partition_state_limit(const struct partition *self,
+                                     enum partition_isolation isolation);
+int64_t __wrap_partition_state_limit(const struct partition *self,
+                                     enum partition_isolation isolation)
+{
+    bool is_planted = planted == LOG_TAPS_OPEN_READ && isolation == PARTITION_READ_COMMITTED;
+    return __real_partition_state_limit(self, is_planted ? PARTITION_READ_UNCOMMITTED : isolation);
+}
+
+enum status __real_log_list_aborted_txns(struct log *self, int64_t offset, int64_t offset_limit,
+                                         struct log_aborted_txn *out_aborted, uint32_t count_max,
+                                         uint32_t *out_count);
+enum status __wrap_log_list_aborted_txns(struct log *self, int64_t offset, int64_t offset_limit,
+                                         struct log_aborted_txn *out_aborted, uint32_t count_max,
+                                         uint32_t *out_count);
+enum status __wrap_log_list_aborted_txns(struct log *self, int64_t offset, int64_t offset_limit,
+                                         struct log_aborted_txn *out_aborted, uint32_t count_max,
+                                         uint32_t *out_count)
+{
+    TRY(__real_log_list_aborted_txns(self, offset, offset_limit, out_aborted, count_max,
+                                     out_count));
+    *out_count = planted == LOG_TAPS_NO_ABORTED ? 0 : *out_count;
+    return STATUS_OK;
+}
+
+static bool is_loading; /* Inside the next one. */
+
+void __real_txn_book_on_loaded(void *machine);
+void __wrap_txn_book_on_loaded(void *machine);
+void __wrap_txn_book_on_loaded(void *machine)
+{
+    is_loading = true;
+    __real_txn_book_on_loaded(machine);
+    is_loading = false;
+}
+
+void __real_txn_settle_begin(struct txn_book *book, struct txn *txn);
+void __wrap_txn_settle_begin(struct txn_book *book, struct txn *txn);
+void __wrap_txn_settle_begin(struct txn_book *book, struct txn *txn)
+{
+    if (planted != LOG_TAPS_LOST_END || !is_loading) {
+        __real_txn_settle_begin(book, txn);
+    }
 }

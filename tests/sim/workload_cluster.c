@@ -17,10 +17,12 @@
 #include "tests/sim/log_match.h"
 #include "tests/sim/log_taps.h"
 #include "tests/sim/sim_fault.h"
+#include "tests/sim/txn_actor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define TXN_ACTORS_MAX 3U
 #define FAULTY_NS (20 * SIM_S)
 #define CALM_NS (60 * SIM_S)
 
@@ -29,20 +31,29 @@ struct play {
     struct broker_world brokers;
     struct cluster_client client;
     struct sim_checker checker;
+    struct txn_history history;
+    struct txn_actor actors[TXN_ACTORS_MAX];
+    uint32_t actor_count;
+    bool is_id_shared; /* By the first two. */
     struct sim_fault fault;
     struct sim_node *client_node;
     struct log_match match;
-    int64_t goal;
-    uint32_t full_count; /* Of the present look. */
+    int64_t goals[CLUSTER_CLIENT_PARTITIONS_MAX]; /* Acknowledgements to be reached in the calm. */
+    uint32_t full_count;                          /* Of the present look. */
+    uint32_t ended_before[TXN_ACTORS_MAX];
+    int telling; /* Broker. */
 };
 
-static const char *const settings[] = {"broker.session.timeout.ms=1500",
-                                       "broker.heartbeat.interval.ms=200",
-                                       "replica.lag.time.max.ms=2000",
-                                       "journal.bytes=1048576",
-                                       "controller.quorum.election.timeout.ms=500",
-                                       "memory.limit.bytes=67108864",
-                                       NULL};
+static const char *const settings[] = {
+    "broker.session.timeout.ms=1500",
+    "broker.heartbeat.interval.ms=200",
+    "replica.lag.time.max.ms=2000",
+    "journal.bytes=1048576",
+    "controller.quorum.election.timeout.ms=500",
+    "memory.limit.bytes=67108864",
+    "internal.topic.partitions=2",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=2000",
+    NULL};
 
 /* --- Looking --- */
 
@@ -90,14 +101,14 @@ static bool is_whole(void *context)
     for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
         each_partition(play->brokers.brokers[i].node, count_whole, play);
     }
-    return play->full_count == (uint32_t)play->client.partition_count;
+    return play->full_count == play->match.partition_count;
 }
 
 static bool has_progressed(void *context)
 {
     const struct play *play = context;
     for (int32_t i = 0; i < play->client.partition_count; i++) {
-        if (play->client.producers[i].acknowledged_count < play->goal) {
+        if (play->client.producers[i].acknowledged_count < play->goals[i]) {
             return false;
         }
     }
@@ -107,6 +118,11 @@ static bool has_progressed(void *context)
 static bool is_settled(void *context)
 {
     const struct play *play = context;
+    for (uint32_t i = 0; i < play->actor_count; i++) {
+        if (!play->actors[i].is_idle) {
+            return false;
+        }
+    }
     return cluster_client_is_settled(&play->client);
 }
 
@@ -116,9 +132,46 @@ static bool has_read_all(void *context)
     return cluster_client_has_read_all(&play->client);
 }
 
+/* Each producer has brought one to its end; of those who share an id, one has. */
+static bool has_ended_txns(void *context)
+{
+    const struct play *play = context;
+    for (uint32_t i = 0; i < play->actor_count; i++) {
+        bool has_ended = play->actors[i].ended_count > play->ended_before[i];
+        if (i < 2 && play->is_id_shared) {
+            has_ended = play->actors[0].ended_count > play->ended_before[0] ||
+                        play->actors[1].ended_count > play->ended_before[1];
+        }
+        if (!has_ended) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What each replica believes, for the story of a failure. */
+static void tell(void *context, struct partition *partition)
+{
+    struct play *play = context;
+    struct partition_marks marks;
+    partition_marks_of(partition, &marks);
+    sim_world_note(play->world,
+                   "  %s-%d on broker %d: %s epoch %d, ISR of %u, end %lld flushed %lld"
+                   " mark %lld stable %lld",
+                   partition_topic_name(partition), partition_index(partition), play->telling,
+                   marks.is_leader ? "leads" : "follows", marks.leader_epoch,
+                   partition_in_sync_count(partition), (long long)marks.log_end,
+                   (long long)marks.flushed_end, (long long)marks.high_watermark,
+                   (long long)marks.last_stable_offset);
+}
+
 static bool must(struct play *play, bool (*is_done)(void *context), const char *what)
 {
     if (!sim_world_run_until(play->world, is_done, play, CALM_NS)) {
+        for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
+            play->telling = (int)i + 1;
+            each_partition(play->brokers.brokers[i].node, tell, play);
+        }
         sim_world_fail(play->world, "no progress in the calm: %s", what);
         return false;
     }
@@ -146,20 +199,28 @@ static void calm_down(struct play *play)
 {
     sim_fault_stop(&play->fault);
     for (int32_t i = 0; i < play->client.partition_count; i++) {
-        const struct cluster_actor *producer = &play->client.producers[i];
-        play->goal = producer->acknowledged_count + 5 > play->goal
-                         ? producer->acknowledged_count + 5
-                         : play->goal;
+        play->goals[i] = play->client.producers[i].acknowledged_count + 5;
     }
-    bool goes_on = must(play, has_progressed, "producers get no acknowledgements");
+    for (uint32_t i = 0; i < play->actor_count; i++) {
+        play->ended_before[i] = play->actors[i].ended_count;
+    }
+    bool goes_on = must(play, has_progressed, "producers get no acknowledgements") &&
+                   must(play, has_ended_txns, "transactions do not end");
     play->client.is_resting = true;
-    goes_on = goes_on && must(play, is_settled, "a record gets no answer");
+    for (uint32_t i = 0; i < play->actor_count; i++) {
+        txn_actor_rest(&play->actors[i]);
+    }
+    goes_on = goes_on && must(play, is_settled, "a record or a transaction gets no answer");
+    cluster_client_read_again(&play->client);
+    goes_on = goes_on && must(play, has_read_all, "a reader is held back");
     goes_on = goes_on && read_all_replicas(play) && must(play, is_whole, "an ISR is not whole");
     if (goes_on) {
         sim_checker_begin_final(&play->checker);
+        txn_history_begin_final(&play->history);
         cluster_client_read_again(&play->client);
         if (must(play, has_read_all, "the final read does not end")) {
             sim_checker_finish(&play->checker);
+            txn_history_finish(&play->history);
         }
     }
 }
@@ -171,6 +232,20 @@ static void client_boot(struct sim_node *node, struct loop *loops, uint32_t loop
     struct play *play = node->options.context;
     check(loop_count == 1);
     cluster_client_start(&play->client, &loops[0]);
+    static const char *const ids[TXN_ACTORS_MAX] = {"txn-0", "txn-1", "txn-2"};
+    for (uint32_t i = 0; i < play->actor_count; i++) {
+        struct txn_actor_options options = {
+            .world = play->world,
+            .loop = &loops[0],
+            .history = &play->history,
+            .producer = i,
+            .transactional_id = ids[i == 1 && play->is_id_shared ? 0 : i],
+            .partition_count = play->client.txn_partition_count,
+            .broker_count = CLUSTER_CLIENT_BROKERS,
+            .pace_ns_max = play->client.pace_ns_max,
+        };
+        txn_actor_start(&play->actors[i], &options);
+    }
 }
 
 static void start_nemesis(struct play *play, struct prng *prng)
@@ -210,8 +285,13 @@ static void run(struct sim_world *world, const struct sim_workload_options *opti
         (struct cluster_client){.world = world,
                                 .checker = &play->checker,
                                 .match = &play->match,
+                                .history = &play->history,
                                 .partition_count = 1 + (int32_t)prng_below(prng, 3),
+                                .txn_partition_count = 1 + (int32_t)prng_below(prng, 3),
                                 .pace_ns_max = sim_world_between(prng, SIM_MS, 50 * SIM_MS)};
+    txn_history_init(&play->history, world);
+    play->actor_count = 1 + (uint32_t)prng_below(prng, TXN_ACTORS_MAX);
+    play->is_id_shared = play->actor_count > 1 && sim_world_chance(prng, 0.3);
     for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
         broker_world_start(&play->brokers, i);
     }
@@ -231,6 +311,11 @@ static void run(struct sim_world *world, const struct sim_workload_options *opti
     for (uint32_t i = 0; i < world->node_count; i++) {
         sim_node_lose_power(world->nodes[i]);
     }
+    sim_world_note(world, "transactions: %llu committed, %llu aborted, %llu unknown",
+                   (unsigned long long)txn_history_count(&play->history, TXN_HISTORY_COMMITTED),
+                   (unsigned long long)txn_history_count(&play->history, TXN_HISTORY_ABORTED),
+                   (unsigned long long)txn_history_count(&play->history, TXN_HISTORY_UNKNOWN));
+    txn_history_done(&play->history);
     log_match_end(&play->match);
     sim_checker_done(&play->checker);
     free(play);
@@ -250,6 +335,9 @@ PLANTED(unflushed_mark, LOG_TAPS_UNFLUSHED_MARK)
 PLANTED(cut_to_mark, LOG_TAPS_CUT_TO_MARK)
 PLANTED(eager_join, LOG_TAPS_EAGER_JOIN)
 PLANTED(agreed_isr, LOG_TAPS_AGREED_ISR)
+PLANTED(open_read, LOG_TAPS_OPEN_READ)
+PLANTED(no_aborted, LOG_TAPS_NO_ABORTED)
+PLANTED(lost_end, LOG_TAPS_LOST_END)
 
 const struct sim_workload workload_cluster[] = {
     {"cluster", "three brokers, producers and consumers", false, run_sound},
@@ -258,5 +346,8 @@ const struct sim_workload workload_cluster[] = {
     {"cluster-cut-to-mark", "followers cut to their mark", true, run_cut_to_mark},
     {"cluster-eager-join", "the ISR takes in who has not reached the mark", true, run_eager_join},
     {"cluster-agreed-isr", "the mark does not wait for who is joining", true, run_agreed_isr},
+    {"cluster-open-read", "committed readers see open transactions", true, run_open_read},
+    {"cluster-no-aborted", "committed readers are not told what was aborted", true, run_no_aborted},
+    {"cluster-lost-end", "a new coordinator forgets ends that had begun", true, run_lost_end},
     {0},
 };
