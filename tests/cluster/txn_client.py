@@ -4,7 +4,7 @@ import time
 from broker_process import need, skip
 
 try:
-    from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 except ImportError:
     skip('python3-confluent-kafka is not installed')
