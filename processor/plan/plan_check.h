@@ -9,16 +9,19 @@
  * included: the caller fills what only it knows.
  *
  * Owner: the caller. Loop: any. Limits: PLAN_CHECK_DEPTH_MAX, PLAN_CHECK_COLUMNS_MAX, the arena
- * (8 MiB suffice for a text of 64 KiB). */
+ * (PLAN_CHECK_ARENA_BYTES suffice for a text of 64 KiB). */
 #pragma once
 
 #include "processor/plan/plan_fault.h"
 #include "processor/plan/plan_settings.h"
 
 /* A stack bound for everything that walks an expression; the parser allows no more. */
-#define PLAN_CHECK_DEPTH_MAX 1000U
+#define PLAN_CHECK_DEPTH_MAX 1500U
 #define PLAN_CHECK_COLUMNS_MAX 1000U
-#define PLAN_CHECK_ARENA_BYTES ((size_t)8 << 20)
+#define PLAN_CHECK_TERMS_MAX 4096U /* Of one expression, IN and BETWEEN written out. */
+/* In `Stage.source_columns` this plus a SystemColumn stands for a column that every table has. */
+#define PLAN_CHECK_SYSTEM_COLUMN_BASE 65536U
+#define PLAN_CHECK_ARENA_BYTES ((size_t)64 << 20)
 
 /* The tables that there are, as the catalog knows them. */
 struct plan_tables {

@@ -6,8 +6,9 @@
  *   job.route_partitions  partitions of each route, changelog; 1 to 256, default 4
  *   job.tasks             most tasks of a stage; 1 to 256, default 4
  *
- * The name is for one job; the others hold until the end of the text or the next SET. `DEFAULT`
- * as a value takes a setting back.
+ * The name is for one job; the others hold until the end of the text or the next SET. An empty
+ * value
+ * (`SET job.x = DEFAULT`, `RESET job.x`) takes a setting back.
  *
  * Owner: who runs a text. Loop: its. Limits: PLAN_SETTINGS_NAME_BYTES_MAX. */
 #pragma once
@@ -15,8 +16,8 @@
 #include "processor/plan/plan_fault.h"
 #include "proto/internal/plan.pb-c.h"
 
-/* With `__millrace-`, `-changelog-` and a number it is still the name of a topic. */
-#define PLAN_SETTINGS_NAME_BYTES_MAX 200U
+/* As job_topics has it: with `__millrace-`, `-changelog-` and a number it is still a topic's. */
+#define PLAN_SETTINGS_NAME_BYTES_MAX 128U
 
 struct plan_settings {
     char job_name[PLAN_SETTINGS_NAME_BYTES_MAX + 1]; /* Empty: the sink's. */
@@ -34,3 +35,5 @@ MUST_USE enum status plan_settings_apply(struct plan_settings *self,
                                          struct plan_fault *fault);
 /* After a job was started: its name is not the next one's. */
 void plan_settings_next_job(struct plan_settings *self);
+/* Letters, digits, `.`, `_`, `-`; not `.` or `..`; 1 to PLAN_SETTINGS_NAME_BYTES_MAX bytes. */
+bool plan_settings_is_job_name(const char *name);
