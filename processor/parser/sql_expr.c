@@ -244,10 +244,11 @@ static enum status read_operator(struct sql_context *context, const PgQuery__AEx
         is_known = is_known || strcmp(operators[i], name) == 0;
     }
     if (!is_known) {
-        return sql_context_refuse(context, node->location,
-                                  plan_fault_print(context->fault, "there is no operator %s here",
-                                                   name == NULL ? "of a schema" : name),
-                                  "these are there: = <> < <= > >= + - * / % AND OR NOT");
+        return sql_context_refuse_missing(context, node->location,
+                                          plan_fault_print(context->fault,
+                                                           "there is no operator %s here",
+                                                           name == NULL ? "of a schema" : name),
+                                          "these are there: = <> < <= > >= + - * / % AND OR NOT");
     }
     Millrace__Plan__Expr *expr = NULL;
     if (node->lexpr == NULL) {

@@ -7,6 +7,7 @@
 
 #include <pg_query.h>
 #include <string.h>
+#include <strings.h>
 
 #define SCRIPT_VERSION 1U
 
@@ -26,15 +27,45 @@ static const char *const keywords[] = {
     "SET",         "DROP",   "EXPLAIN", "CALL",   "EXISTS",    "INTERVAL", "FILTER",
     "TIMESTAMPTZ", "BIGINT", "INTEGER", "DOUBLE", "PRECISION", "BOOLEAN",  "TEXT"};
 
+static bool is_letter(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
 /* The word at `position`, or no bytes. */
 static size_t word_bytes(const struct reader *self, uint32_t position)
 {
     size_t end = position;
-    while (end < self->byte_count &&
-           ((self->text[end] | 0x20) >= 'a' && (self->text[end] | 0x20) <= 'z')) {
+    while (end < self->byte_count && is_letter(self->text[end])) {
         end++;
     }
     return end - position;
+}
+
+/* The grammar stumbles over the word behind a misspelt one when that may be a name: FORM flights.
+ */
+static uint32_t word_before(const struct reader *self, uint32_t begin, uint32_t position)
+{
+    uint32_t at = position;
+    while (at > begin && strchr(" \t\r\n", self->text[at - 1]) != NULL) {
+        at--;
+    }
+    while (at > begin && is_letter(self->text[at - 1])) {
+        at--;
+    }
+    return at;
+}
+
+/* The keyword that the word at `position` nearly is; NULL: it is one, or near to none. */
+static const char *meant_word(const struct reader *self, uint32_t position)
+{
+    size_t bytes = word_bytes(self, position);
+    const char *word = self->text + position;
+    const char *near =
+        bytes < 3 ? NULL
+                  : nearest_word(word, bytes, keywords, sizeof keywords / sizeof keywords[0]);
+    bool is_keyword = near != NULL && strlen(near) == bytes && strncasecmp(near, word, bytes) == 0;
+    return is_keyword ? NULL : near;
 }
 
 static enum status raise_syntax(struct reader *self, const struct sql_piece *piece,
@@ -44,11 +75,11 @@ static enum status raise_syntax(struct reader *self, const struct sql_piece *pie
     uint32_t position = piece->begin + sql_tokens_byte_of_character(self->text + piece->begin,
                                                                     piece_bytes, error->cursorpos);
     const char *fix = "look at this word and the one before it";
-    size_t bytes = word_bytes(self, position);
-    const char *near = bytes < 3 ? NULL
-                                 : nearest_word(self->text + position, bytes, keywords,
-                                                sizeof keywords / sizeof keywords[0]);
-    if (near != NULL && strncasecmp(near, self->text + position, bytes) != 0) {
+    const char *near = meant_word(self, position);
+    if (near == NULL) {
+        near = meant_word(self, word_before(self, piece->begin, position));
+    }
+    if (near != NULL) {
         fix = plan_fault_print(&self->fault, "did you mean %s?", near);
     }
     return plan_fault_raise(
@@ -78,11 +109,11 @@ static enum status add_statements(struct reader *self, const struct sql_statemen
     return STATUS_OK;
 }
 
-static enum status read_tree(struct reader *self, const struct sql_piece *piece,
+static enum status read_tree(struct reader *self, const struct sql_piece *piece, const char *text,
                              const PgQueryProtobuf *bytes)
 {
     struct sql_context context = {
-        .arena = self->arena, .fault = &self->fault, .base = piece->begin};
+        .arena = self->arena, .fault = &self->fault, .text = text, .base = piece->begin};
     PgQuery__ParseResult *tree =
         pg_query__parse_result__unpack(NULL, bytes->len, (const uint8_t *)bytes->data);
     if (tree == NULL) {
@@ -109,7 +140,7 @@ static enum status read_piece(struct reader *self, const struct sql_piece *piece
     }
     PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(copy);
     enum status status = parsed.error != NULL ? raise_syntax(self, piece, parsed.error)
-                                              : read_tree(self, piece, &parsed.parse_tree);
+                                              : read_tree(self, piece, copy, &parsed.parse_tree);
     pg_query_free_protobuf_parse_result(parsed);
     return status;
 }

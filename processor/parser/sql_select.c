@@ -134,11 +134,13 @@ static enum status read_range_function(struct sql_context *context,
 static enum status read_from(struct sql_context *context, const PgQuery__SelectStmt *node,
                              Millrace__Plan__From **out_from)
 {
-    if (node->n_from_clause != 1) {
-        return sql_context_refuse(context, -1,
-                                  node->n_from_clause == 0 ? "a SELECT without FROM"
-                                                           : "more than one table in FROM",
-                                  "read one table: joins are not there yet");
+    if (node->n_from_clause == 0) {
+        return sql_context_refuse_word(context, "SELECT", "a SELECT without FROM",
+                                       "name the table that it reads");
+    }
+    if (node->n_from_clause > 1) {
+        return sql_context_refuse_word(context, "FROM", "more than one table in FROM",
+                                       "read one table: joins are not there yet");
     }
     Millrace__Plan__From *from = arena_take(context->arena, sizeof *from);
     if (from == NULL) {
@@ -155,9 +157,10 @@ static enum status read_from(struct sql_context *context, const PgQuery__SelectS
         TRY(read_range_function(context, item->range_function, from));
     } else {
         bool is_join = item->node_case == PG_QUERY__NODE__NODE_JOIN_EXPR;
-        return sql_context_refuse(context, -1, is_join ? "JOIN" : "a subquery in FROM",
-                                  is_join ? "read one table: joins are not there yet"
-                                          : "write it as a job of its own, into a table between");
+        return sql_context_refuse_word(
+            context, is_join ? "JOIN" : "FROM", is_join ? "JOIN" : "a subquery in FROM",
+            is_join ? "read one table: joins are not there yet"
+                    : "write it as a job of its own, into a table between");
     }
     *out_from = from;
     return STATUS_OK;
@@ -210,23 +213,30 @@ static enum status read_targets(struct sql_context *context, const PgQuery__Sele
 static enum status refuse_clauses(struct sql_context *context, const PgQuery__SelectStmt *node)
 {
     if (node->n_values_lists > 0) {
-        return sql_context_refuse(context, -1, "VALUES",
-                                  "write records with `millrace produce TOPIC`");
+        return sql_context_refuse_word(context, "VALUES", "VALUES",
+                                       "write records with `millrace produce TOPIC`");
     }
     if (node->op != PG_QUERY__SET_OPERATION__SETOP_NONE) {
-        return sql_context_refuse(context, -1, "UNION, INTERSECT and EXCEPT",
-                                  "write a job for each SELECT, into the same table");
+        const char *word = node->op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
+                           : node->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
+                                                                                  : "EXCEPT";
+        return sql_context_refuse_word(context, word, "UNION, INTERSECT and EXCEPT",
+                                       "write a job for each SELECT, into the same table");
     }
     if (node->n_distinct_clause > 0) {
-        return sql_context_refuse(context, -1, "SELECT DISTINCT", "group by the columns instead");
+        return sql_context_refuse_word(context, "DISTINCT", "SELECT DISTINCT",
+                                       "group by the columns instead");
     }
     if (node->with_clause != NULL) {
         return sql_context_refuse(context, node->with_clause->location, "WITH before SELECT",
                                   "write it as a job of its own, into a table between");
     }
     if (node->n_sort_clause > 0 || node->limit_count != NULL || node->limit_offset != NULL) {
-        return sql_context_refuse(context, -1, "ORDER BY, LIMIT and OFFSET",
-                                  "leave it out: a stream has no end to sort at");
+        const char *word = node->n_sort_clause > 0     ? "ORDER"
+                           : node->limit_count != NULL ? "LIMIT"
+                                                       : "OFFSET";
+        return sql_context_refuse_word(context, word, "ORDER BY, LIMIT and OFFSET",
+                                       "leave it out: a stream has no end to sort at");
     }
     if (node->n_window_clause > 0 || node->n_locking_clause > 0 || node->into_clause != NULL ||
         node->group_distinct) {
@@ -296,7 +306,9 @@ enum status sql_select_read_insert(struct sql_context *context, const PgQuery__I
                                   "write it as a job of its own, into a table between");
     }
     if (node->on_conflict_clause != NULL || node->n_returning_list > 0) {
-        return sql_context_refuse(context, -1, "ON CONFLICT and RETURNING", "leave it out");
+        return sql_context_refuse_word(context,
+                                       node->n_returning_list > 0 ? "RETURNING" : "CONFLICT",
+                                       "ON CONFLICT and RETURNING", "leave it out");
     }
     if (node->override > PG_QUERY__OVERRIDING_KIND__OVERRIDING_NOT_SET ||
         node->select_stmt == NULL ||

@@ -37,6 +37,10 @@ static enum status read_columns(struct sql_context *context, const PgQuery__Crea
                                 Millrace__Plan__CreateTable *table)
 {
     size_t count = node->n_table_elts;
+    if (count == 0) {
+        return sql_context_refuse(context, node->relation->location, "a table without columns",
+                                  "name its columns with their types");
+    }
     Millrace__Plan__ColumnDefinition *columns =
         arena_take_array(context->arena, count, sizeof *columns);
     table->columns = arena_take_array(context->arena, count, sizeof *table->columns);

@@ -62,7 +62,7 @@ static enum status refuse_name(struct sql_context *context, const PgQuery__TypeN
     if (fix == NULL) {
         fix = plan_fault_choices(context->fault, word, choices, sizeof choices / sizeof choices[0]);
     }
-    return sql_context_refuse(
+    return sql_context_refuse_missing(
         context, name->location,
         plan_fault_print(context->fault, "there is no type \"%s\" here", word), fix);
 }

@@ -46,6 +46,15 @@ static void add_start(struct writer *self, const Millrace__Plan__Table *table)
     }
 }
 
+/* Only what keeps windows can find a row late. */
+static bool has_window(const Millrace__Plan__JobPlan *plan)
+{
+    const Millrace__Plan__Stage *last = plan->stages[plan->n_stages - 1];
+    return last->n_operators > 0 &&
+           last->operators[0]->kind_case == MILLRACE__PLAN__OPERATOR__KIND_MERGE &&
+           last->operators[0]->merge->window != MILLRACE__PLAN__WINDOW_KIND__WINDOW_NONE;
+}
+
 static void add_source(struct writer *self)
 {
     const Millrace__Plan__Table *table = self->plan->source;
@@ -66,7 +75,11 @@ static void add_source(struct writer *self)
     expr_text_add_span(&self->text, table->watermark_delay_us);
     text_builder_add(&self->text, "; the least of them, without partitions quiet for ");
     expr_text_add_span(&self->text, table->idle_after_us);
-    text_builder_print(&self->text, "\n  late rows: counted%s%s\n",
+    text_builder_add(&self->text, "\n");
+    if (!has_window(self->plan)) {
+        return;
+    }
+    text_builder_print(&self->text, "  late rows: counted%s%s\n",
                        table->late_topic[0] == '\0' ? "" : " and sent to topic ",
                        table->late_topic);
 }
@@ -183,10 +196,7 @@ static enum status name_groups(struct writer *self, const Millrace__Plan__Aggreg
         text_builder_init(&self->text, self->arena);
         if (i < 2 + aggregation->n_keys) {
             const Millrace__Plan__TypedExpr *key = aggregation->keys[i - 2];
-            bool is_call = key->kind_case == MILLRACE__PLAN__TYPED_EXPR__KIND_CALL;
-            text_builder_add(&self->text, is_call ? "(" : "");
             add_expr(self, key);
-            text_builder_add(&self->text, is_call ? ")" : "");
         } else {
             add_call(self, aggregation->calls[i - 2 - aggregation->n_keys]);
         }
@@ -213,13 +223,17 @@ static enum status add_merge(struct writer *self, const Millrace__Plan__Stage *s
                              const Millrace__Plan__Aggregation *aggregation)
 {
     bool is_append = aggregation->output_mode == MILLRACE__PLAN__OUTPUT_MODE__OUTPUT_APPEND;
+    bool is_closed = aggregation->window != MILLRACE__PLAN__WINDOW_KIND__WINDOW_NONE &&
+                     self->plan->source->has_watermark;
     text_builder_print(&self->text,
                        "  merge groups, kept in topic __millrace-%s-changelog-%" PRIu32 "\n",
                        self->plan->name, stage->index);
-    text_builder_print(&self->text, "    append: %s\n",
-                       is_append ? "a group leaves once, when the watermark reaches its window's "
-                                   "end"
-                                 : "no; update: a group leaves in every epoch that changed it");
+    text_builder_print(&self->text, "    a group leaves %s\n",
+                       is_append ? "once, when the watermark reaches its window's end"
+                       : is_closed
+                           ? "in every epoch that changed it, until the watermark reaches its "
+                             "window's end"
+                           : "in every epoch that changed it, and is kept for ever");
     return name_groups(self, aggregation);
 }
 
@@ -296,11 +310,7 @@ static void add_latency(struct writer *self)
                        plural(plan->n_stages));
     expr_text_add_span(&self->text, plan->epoch_us);
     text_builder_add(&self->text, " of epoch + one commit) until a row is seen read_committed\n");
-    const Millrace__Plan__Stage *last = plan->stages[plan->n_stages - 1];
-    bool is_windowed = last->n_operators > 0 &&
-                       last->operators[0]->kind_case == MILLRACE__PLAN__OPERATOR__KIND_MERGE &&
-                       plan->output_mode == MILLRACE__PLAN__OUTPUT_MODE__OUTPUT_APPEND;
-    if (is_windowed) {
+    if (has_window(plan) && plan->output_mode == MILLRACE__PLAN__OUTPUT_MODE__OUTPUT_APPEND) {
         text_builder_add(&self->text, "  a window waits for a record ");
         expr_text_add_span(&self->text, plan->source->watermark_delay_us);
         text_builder_add(&self->text, " or more past its end, in every partition that counts\n");

@@ -280,6 +280,16 @@ static const struct known_call known_calls[] = {
     {"in", read_in},      {"between", read_between}, {"coalesce", read_coalesce},
 };
 
+static const struct known_call *find_call(const char *name)
+{
+    for (size_t i = 0; i < sizeof known_calls / sizeof known_calls[0]; i++) {
+        if (strcmp(known_calls[i].name, name) == 0) {
+            return &known_calls[i];
+        }
+    }
+    return NULL;
+}
+
 static enum status refuse_function(struct expr_check *self, const Millrace__Plan__Expr *expr)
 {
     static const char *const names[] = {"count", "sum", "avg", "min", "max", "coalesce"};
@@ -301,6 +311,10 @@ static enum status read_call(struct expr_check *self, const Millrace__Plan__Expr
     if (aggregate_check_find(call->name) != MILLRACE__PLAN__AGGREGATE_FUNCTION__AGGREGATE_NONE) {
         return aggregate_check_read(self, expr, out_expr);
     }
+    const struct known_call *known = find_call(call->name);
+    if (known == NULL && operator_check_find(call->name) == NULL) {
+        return refuse_function(self, expr);
+    }
     if (call->is_star || call->is_distinct || call->filter != NULL) {
         return raise(
             self, "AGGREGATE", expr->position,
@@ -310,13 +324,7 @@ static enum status read_call(struct expr_check *self, const Millrace__Plan__Expr
                              call->name),
             "they say which rows an aggregate takes", "leave them out");
     }
-    for (size_t i = 0; i < sizeof known_calls / sizeof known_calls[0]; i++) {
-        if (strcmp(known_calls[i].name, call->name) == 0) {
-            return known_calls[i].read(self, expr, out_expr);
-        }
-    }
-    return operator_check_find(call->name) != NULL ? read_operator(self, expr, out_expr)
-                                                   : refuse_function(self, expr);
+    return known != NULL ? known->read(self, expr, out_expr) : read_operator(self, expr, out_expr);
 }
 
 /* One condition of a CASE, with its subject compared. */

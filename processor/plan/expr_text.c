@@ -162,10 +162,21 @@ static bool needs_parentheses(const Millrace__Plan__TypedExpr *expr,
     return (infix_name(inner) != NULL || is_postfix) && !is_condition;
 }
 
+/* A column may be called as what it was computed from: `a + b`. */
+static bool is_phrase(const struct writer *self, const Millrace__Plan__TypedExpr *expr)
+{
+    if (expr->kind_case != MILLRACE__PLAN__TYPED_EXPR__KIND_COLUMN ||
+        expr->column >= self->name_count) {
+        return false;
+    }
+    const char *name = self->names[expr->column];
+    return name[0] != '"' && strchr(name, ' ') != NULL;
+}
+
 static void add_part(const struct writer *self, const Millrace__Plan__TypedExpr *expr,
                      Millrace__Plan__Operation outer)
 {
-    bool is_wrapped = needs_parentheses(expr, outer);
+    bool is_wrapped = needs_parentheses(expr, outer) || is_phrase(self, expr);
     text_builder_add(self->text, is_wrapped ? "(" : "");
     add(self, expr);
     text_builder_add(self->text, is_wrapped ? ")" : "");

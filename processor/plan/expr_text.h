@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-/* `names`: of the columns of the row that it works on; one that is not there is written as `$N`. */
+/* `names`: of the columns of the row that it works on, as SQL, which may be whole expressions; one
+ * that is not there is written as `$N`. */
 void expr_text_add(struct text_builder *text, const Millrace__Plan__TypedExpr *expr,
                    const char *const *names, uint32_t name_count);
 /* A name, in quotes where it needs them. */

@@ -110,7 +110,8 @@ static enum status apply_count(const Millrace__Plan__Setting *setting, struct pl
     errno = 0;
     long count = strtol(setting->value, &end, 10);
     if (errno != 0 || *end != '\0' || count < 1 || count > (long)COUNT_MAX) {
-        return refuse(fault, setting, "it is a number from 1 to 256", "write SET job.tasks = 4");
+        return refuse(fault, setting, "it is a number from 1 to 256",
+                      plan_fault_print(fault, "write SET %s = 4", setting->name));
     }
     *target = (uint32_t)count;
     return STATUS_OK;

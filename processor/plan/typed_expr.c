@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define EXACT_DOUBLE_MAX (INT64_C(1) << 53)
+
 struct typed_expr *typed_expr_of(Millrace__Plan__TypedExpr *message)
 {
     return container_of(message, struct typed_expr, message);
@@ -138,6 +140,34 @@ enum status typed_expr_settle(struct plan_fault *fault, struct typed_expr *expr,
     return STATUS_OK;
 }
 
+/* A whole number that the wider type has, too: `bigint_column = 1` needs no cast at work. */
+static bool is_widened(const struct typed_expr *expr, Millrace__Plan__Type type)
+{
+    if (expr->message.kind_case != MILLRACE__PLAN__TYPED_EXPR__KIND_LITERAL ||
+        expr->message.literal->value_case != MILLRACE__PLAN__LITERAL__VALUE_INTEGER) {
+        return false;
+    }
+    int64_t integer = expr->message.literal->integer;
+    return type == MILLRACE__PLAN__TYPE__TYPE_BIGINT ||
+           (type == MILLRACE__PLAN__TYPE__TYPE_DOUBLE && integer <= EXACT_DOUBLE_MAX &&
+            integer >= -EXACT_DOUBLE_MAX);
+}
+
+static enum status widen(struct plan_fault *fault, const struct typed_expr *expr,
+                         Millrace__Plan__Type type, struct typed_expr **out_expr)
+{
+    struct typed_expr *widened = NULL;
+    TRY(new_expr(fault, expr->position, type, &widened));
+    widened->message.kind_case = MILLRACE__PLAN__TYPED_EXPR__KIND_LITERAL;
+    TRY(typed_literal_copy(expr->message.literal, fault->arena, &widened->message.literal));
+    if (type == MILLRACE__PLAN__TYPE__TYPE_DOUBLE) {
+        widened->message.literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_REAL;
+        widened->message.literal->real = (double)expr->message.literal->integer;
+    }
+    *out_expr = widened;
+    return STATUS_OK;
+}
+
 enum status typed_expr_convert(struct plan_fault *fault, struct typed_expr *expr,
                                Millrace__Plan__Type type, struct typed_expr **out_expr)
 {
@@ -145,6 +175,9 @@ enum status typed_expr_convert(struct plan_fault *fault, struct typed_expr *expr
     if (expr->message.type == type) {
         *out_expr = expr;
         return STATUS_OK;
+    }
+    if (is_widened(expr, type)) {
+        return widen(fault, expr, type, out_expr);
     }
     return typed_expr_new_call(
         fault,
