@@ -67,10 +67,13 @@ static bool next_case(char **cursor, struct sql_case *out_case)
     cr_assert_not_null(out_case->expected, "%s has no ==>", out_case->title);
     out_case->expected[-1] = '\0';
     out_case->expected += 4;
-    char *end = strstr(out_case->expected, "\n--- ");
+    char *end = strstr(out_case->expected - 1, "\n--- "); /* Nothing may come of a text. */
     *cursor = end == NULL ? out_case->expected + strlen(out_case->expected) : end + 1;
     if (end != NULL) {
         *end = '\0';
+    }
+    if (end == out_case->expected - 1) {
+        out_case->expected = end;
     }
     return true;
 }
