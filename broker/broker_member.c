@@ -93,9 +93,9 @@ static void heartbeat_on_done(struct uplink_call *asked, enum status status)
         ask_later(self, RETRY_MS);
         return;
     }
-    /* While it is fenced it is not served: asked again soon. */
-    ask_later(self,
-              self->heartbeat.is_fenced ? RETRY_MS / 10 : self->options.heartbeat_interval_ms);
+    /* While it is fenced it is not served, while it leaves it is waited for: asked again soon. */
+    bool is_urgent = self->heartbeat.is_fenced || self->is_leaving;
+    ask_later(self, is_urgent ? RETRY_MS / 10 : self->options.heartbeat_interval_ms);
 }
 
 static void prepare_registration(struct broker_member *self)

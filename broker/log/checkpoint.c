@@ -11,10 +11,12 @@
 
 #define CHECKPOINT_MAGIC 0xc4ec9014U
 #define RETRY_NS CLOCK_NS_PER_S
+#define FLUSHED_LOGS_MAX 2U /* A log takes several flushes; for more logs one of all is cheaper. */
 
 enum phase {
     PHASE_IDLE,
     PHASE_LOGS, /* Capturing and settling. */
+    PHASE_SYNC, /* Making all that was settled durable. */
     PHASE_FILE, /* Replacing the file. */
 };
 
@@ -46,7 +48,8 @@ struct checkpoint {
     char name[32];
     int64_t done_ns; /* When the last round ended. */
     int64_t retry_ns;
-    bool is_held_up; /* No space or memory: goes on at `retry_ns`. */
+    bool must_sync_all; /* This round's settling leaves the flushing to PHASE_SYNC. */
+    bool is_held_up;    /* No space or memory: goes on at `retry_ns`. */
     bool is_final;
     bool is_closed;
 };
@@ -83,7 +86,7 @@ void checkpoint_free(struct checkpoint *self)
         return;
     }
     check(self->magic == CHECKPOINT_MAGIC);
-    check(self->phase != PHASE_FILE);
+    check(self->phase == PHASE_IDLE || self->phase == PHASE_LOGS);
     list_for_each_removable(link, &self->removed)
     {
         removed_free(container_of(link, struct removed_log, link));
@@ -186,6 +189,7 @@ static void start_settling(struct checkpoint *self, struct log *log)
         }
         return;
     }
+    settle->is_flushed = !self->must_sync_all;
     log->capture.state = LOG_CAPTURE_SETTLING;
     log->job_count += 1;
     self->settling_count += 1;
@@ -507,6 +511,38 @@ static void write_file(struct checkpoint *self)
     disk_submit(self->store->disk, self->store->segment_lane, &self->request);
 }
 
+static enum status sync_call(struct disk_request *request)
+{
+    const struct log_store *store = container_of(request, struct checkpoint, request)->store;
+    return disk_file_sync_all(store->disk, store->journal.file); /* Open since before the round. */
+}
+
+static void sync_on_done(struct disk_request *request)
+{
+    struct checkpoint *self = container_of(request, struct checkpoint, request);
+    check(self->magic == CHECKPOINT_MAGIC);
+    self->phase = PHASE_LOGS;
+    if (request->status != STATUS_OK) {
+        log_store_fail(self->store, request->status);
+    } else {
+        self->must_sync_all = false;
+    }
+    log_store_wake(self->store);
+}
+
+/* All logs of the round are settled. */
+static void finish_round(struct checkpoint *self)
+{
+    if (!self->must_sync_all) {
+        write_file(self);
+        return;
+    }
+    self->phase = PHASE_SYNC;
+    self->request =
+        (struct disk_request){.kind = DISK_CALL, .call = sync_call, .on_done = sync_on_done};
+    disk_submit(self->store->disk, self->store->segment_lane, &self->request);
+}
+
 static void capture_next(struct checkpoint *self)
 {
     struct log *log = container_of(self->waiting.next, struct log, capture.link);
@@ -539,7 +575,7 @@ static void step(struct checkpoint *self)
     bool is_flushed = self->store->journal.flushed_sequence >= self->cut.sequence;
     if (!self->is_held_up && self->phase == PHASE_LOGS && self->capturing_count == 0 &&
         list_is_empty(&self->waiting) && is_flushed && self->store->failure == STATUS_OK) {
-        write_file(self);
+        finish_round(self);
     }
 }
 
@@ -552,9 +588,12 @@ void checkpoint_begin(struct log_store *store)
     self->phase = PHASE_LOGS;
     self->cut = journal_cut(&store->journal);
     struct list *link = NULL;
+    uint32_t count = 0;
     while ((link = list_take_first(&self->changed)) != NULL) {
         list_append(&self->waiting, link);
+        count += 1;
     }
+    self->must_sync_all = count > FLUSHED_LOGS_MAX;
     step(self);
 }
 
@@ -589,7 +628,7 @@ bool checkpoint_is_busy(const struct checkpoint *self)
 
 bool checkpoint_is_quiet(const struct checkpoint *self)
 {
-    return self->phase != PHASE_FILE && self->settling_count == 0;
+    return (self->phase == PHASE_IDLE || self->phase == PHASE_LOGS) && self->settling_count == 0;
 }
 
 bool checkpoint_close(struct log_store *store)

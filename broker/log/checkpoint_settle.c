@@ -4,6 +4,7 @@
 #include "broker/log/partition_metadata.h"
 #include "proto/sys/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,13 +123,24 @@ enum status checkpoint_settle_open(struct checkpoint_settle *self)
     return STATUS_OK;
 }
 
+static enum status write_small(const struct checkpoint_settle *self, const char *name,
+                               const void *bytes, size_t byte_count)
+{
+    if (self->is_flushed) {
+        return disk_replace_file(self->disk, self->directory, name, bytes, byte_count);
+    }
+    char path[DISK_PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", self->directory, name);
+    check(length > 0 && (size_t)length < sizeof path);
+    return disk_write_file(self->disk, path, bytes, byte_count);
+}
+
 static enum status write_snapshot(const struct checkpoint_settle *self,
                                   const struct checkpoint_settle_file *file)
 {
     char name[LOG_NAME_BYTES_MAX + 1];
     log_name_of_file(file->sides.base_offset, LOG_NAME_SNAPSHOT, LOG_NAME_LIVE, name);
-    return disk_replace_file(self->disk, self->directory, name, file->snapshot,
-                             file->snapshot_byte_count);
+    return write_small(self, name, file->snapshot, file->snapshot_byte_count);
 }
 
 enum status checkpoint_settle_run(struct checkpoint_settle *self)
@@ -139,24 +151,24 @@ enum status checkpoint_settle_run(struct checkpoint_settle *self)
             if (file->must_cut) {
                 TRY(disk_file_truncate(self->disk, file->handle->file, file->byte_count));
             }
-            TRY(disk_file_sync(self->disk, file->handle->file));
+            if (self->is_flushed) {
+                TRY(disk_file_sync(self->disk, file->handle->file));
+            }
         }
-        TRY(segment_write_sides(self->disk, self->directory, &file->sides));
+        TRY(segment_write_sides(self->disk, self->directory, &file->sides, self->is_flushed));
         if (file->snapshot != NULL) {
             TRY(write_snapshot(self, file));
         }
     }
     if (self->epochs != NULL) {
-        TRY(disk_replace_file(self->disk, self->directory, EPOCH_FILE_NAME, self->epochs,
-                              self->epochs_byte_count));
+        TRY(write_small(self, EPOCH_FILE_NAME, self->epochs, self->epochs_byte_count));
     }
     if (!self->has_new_names) {
         return STATUS_OK;
     }
     uint8_t owner[PARTITION_METADATA_BYTES];
     partition_metadata_encode(&self->topic_id, owner);
-    return disk_replace_file(self->disk, self->directory, PARTITION_METADATA_NAME, owner,
-                             sizeof owner);
+    return write_small(self, PARTITION_METADATA_NAME, owner, sizeof owner);
 }
 
 void checkpoint_settle_free(struct checkpoint_settle *self)

@@ -27,6 +27,7 @@ struct checkpoint_settle {
     size_t epochs_byte_count;
     struct wire_uuid topic_id;
     bool has_new_names; /* The directory and whose it is are made durable, too. */
+    bool is_flushed;    /* By the run itself; else by a disk_file_sync_all() of the checkpoint. */
 };
 
 /* Of all segments that are not settled, which count as settled from now on. `is_final` cuts the

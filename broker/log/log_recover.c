@@ -40,7 +40,9 @@ struct recovery {
     bool is_clean;
     bool has_run; /* A shard was open in the former run. */
     bool has_base;
-    bool has_foreign; /* Something of ours lies there beside the base. */
+    bool has_foreign;            /* Something of ours lies there beside the base. */
+    struct disk_file *base_file; /* Open before the first write; see disk_file_sync_all(). */
+    bool is_touched;             /* Something of the logs was written. */
     enum status listing;
 };
 
@@ -362,6 +364,7 @@ static enum status finish_logs(struct recovery *self)
     list_for_each(link, &self->logs)
     {
         struct recovered *log = container_of(link, struct recovered, link);
+        self->is_touched = self->is_touched || log->is_touched || log->is_removed;
         enum status status = recovered_finish(log, &self->world);
         if (status != STATUS_OK) {
             trace_line(self->loop->trace, TRACE_ERROR, "log", "log_damaged",
@@ -370,7 +373,10 @@ static enum status finish_logs(struct recovery *self)
             return status;
         }
     }
-    return STATUS_OK;
+    /* One flush of everything instead of several per log; a crash before it finds the checkpoint
+     * and the journal that it would have found before. */
+    return self->is_touched ? disk_file_sync_all(self->loop->disk, self->base_file)
+                            : disk_sync_directory(self->loop->disk, self->root);
 }
 
 /* The name of the data directory itself. */
@@ -422,12 +428,12 @@ static enum status recover(struct recovery *self)
         TRY(sync_parent(self));
         return write_base(self);
     }
+    TRY(disk_open(disk, path, DISK_OPEN_READ, &self->base_file));
     TRY(told(self, load_checkpoints(self), "load checkpoints"));
     for (uint32_t i = 0; i < self->shard_count; i++) {
         TRY(told(self, replay_shard(self, &self->shards[i]), "replay a journal"));
     }
     TRY(told(self, finish_logs(self), "make logs durable"));
-    TRY(disk_sync_directory(disk, self->root));
     TRY(write_base(self));
     struct leftovers leftovers = {.recovery = self};
     TRY(disk_list(disk, self->root, leftovers_on_entry, &leftovers));
@@ -454,6 +460,7 @@ enum status log_recover(struct loop *loop, const char *directory)
     {
         recovered_free(container_of(link, struct recovered, link), &self.world);
     }
+    disk_file_close(loop->disk, self.base_file);
     log_table_done(&self.table);
     file_cache_done(&self.files);
     for (uint32_t i = 0; i < self.shard_count; i++) {

@@ -220,7 +220,9 @@ static bool has_journal_work(const struct log_store *self)
 /* One thing after the other; each tells by a wake when it is over. True: nothing is left. */
 static bool close_step(struct log_store *self)
 {
-    if (has_journal_work(self) || self->cold_read_count > 0 || self->has_condemned) {
+    /* Nobody tries deletions again after a failure; the next start does. */
+    bool has_condemned = self->has_condemned && self->failure == STATUS_OK;
+    if (has_journal_work(self) || self->cold_read_count > 0 || has_condemned) {
         return false;
     }
     if (self->failure == STATUS_OK && !checkpoint_close(self)) {

@@ -243,11 +243,13 @@ static enum status apply_created(struct recovered *self, struct recovered_world 
     struct wire_uuid owner;
     bool exists = false;
     enum status status = log_directory_owner(world->disk, self->state.directory, &owner, &exists);
-    if (status == STATUS_OK && !wire_uuid_equals(&owner, &self->state.topic_id)) {
+    if (status != STATUS_NOT_FOUND) {
+        TRY(status);
+        if (wire_uuid_equals(&owner, &self->state.topic_id)) {
+            return STATUS_OK;
+        }
         char away[DISK_PATH_BYTES_MAX];
         TRY(log_directory_put_away(world->disk, world->root, self->state.directory, &owner, away));
-    } else if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        return status;
     }
     return log_directory_make(world->disk, self->state.directory, &self->state.topic_id);
 }
@@ -351,27 +353,31 @@ static enum status finish_segment(struct recovered *self, struct recovered_world
 {
     TRY(load_segment(self, world, segment));
     TRY(open_segment(self, world, segment));
-    TRY(disk_file_truncate(world->disk, segment->handle->file, segment->byte_count));
-    TRY(disk_file_sync(world->disk, segment->handle->file));
+    if (segment != log_state_active(&self->state)) {
+        TRY(disk_file_truncate(world->disk, segment->handle->file, segment->byte_count));
+    } /* Else what was allocated ahead is for the next appends. */
     if (segment->has_doubtful_txns) {
         TRY(rebuild_txns(self, world, segment));
     }
     struct segment_sides sides;
     TRY(segment_collect_sides(segment, &sides));
-    enum status status = segment_write_sides(world->disk, self->state.directory, &sides);
+    enum status status = segment_write_sides(world->disk, self->state.directory, &sides, false);
     segment_sides_done(&sides);
     TRY(status);
     segment->is_settled = true;
     return STATUS_OK;
 }
 
+/* For others to read: our own truth is the checkpoint's entry. */
 static enum status write_epoch_file(struct recovered *self, struct recovered_world *world)
 {
+    char path[DISK_PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", self->state.directory, EPOCH_FILE_NAME);
+    check(length > 0 && (size_t)length < sizeof path);
     uint8_t *bytes = NULL;
     size_t byte_count = 0;
     TRY(epoch_file_encode(&self->state.epochs, &bytes, &byte_count));
-    enum status status =
-        disk_replace_file(world->disk, self->state.directory, EPOCH_FILE_NAME, bytes, byte_count);
+    enum status status = disk_write_file(world->disk, path, bytes, byte_count);
     free(bytes);
     return status;
 }
@@ -393,6 +399,5 @@ enum status recovered_finish(struct recovered *self, struct recovered_world *wor
             TRY(finish_segment(self, world, self->state.segments[i]));
         }
     }
-    TRY(write_epoch_file(self, world));
-    return disk_sync_directory(world->disk, self->state.directory);
+    return write_epoch_file(self, world);
 }

@@ -34,5 +34,6 @@ void recovered_free(struct recovered *self, struct recovered_world *world); /* A
 /* CORRUPT: the record does not follow from what is there. */
 MUST_USE enum status recovered_apply(struct recovered *self, struct recovered_world *world,
                                      const struct journal_record *record);
-/* After the last record: everything durable. CORRUPT: flushed bytes are lost. */
+/* After the last record: everything is written, and durable with the next disk_file_sync_all().
+ * CORRUPT: flushed bytes are lost. */
 MUST_USE enum status recovered_finish(struct recovered *self, struct recovered_world *world);

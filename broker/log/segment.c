@@ -291,7 +291,7 @@ static enum status write_side(struct disk *disk, const char *path,
 }
 
 enum status segment_write_sides(struct disk *disk, const char *directory,
-                                const struct segment_sides *sides)
+                                const struct segment_sides *sides, bool is_flushed)
 {
     for (uint32_t side = 0; side < SEGMENT_SIDES; side++) {
         const struct segment_side_bytes *bytes = &sides->sides[side];
@@ -312,7 +312,7 @@ enum status segment_write_sides(struct disk *disk, const char *directory,
         }
         /* The others can be had again from the segment. */
         bool must_last = side == SIDE_TXNS || side == SIDE_INGESTS || sides->is_rolled;
-        TRY(write_side(disk, path, bytes, must_last));
+        TRY(write_side(disk, path, bytes, must_last && is_flushed));
     }
     return STATUS_OK;
 }

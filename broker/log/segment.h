@@ -84,9 +84,10 @@ void segment_forget_sides(struct segment *self, const bool is_forgotten[SEGMENT_
 /* What was collected was not written after all: it is due again. */
 void segment_give_back_sides(struct segment *self, const struct segment_sides *sides);
 void segment_sides_done(struct segment_sides *sides); /* Accepts zeroed ones. */
-/* On files, any thread. */
+/* On files, any thread. Not flushed: a disk_file_sync_all() follows before anything counts on it.
+ */
 MUST_USE enum status segment_write_sides(struct disk *disk, const char *directory,
-                                         const struct segment_sides *sides);
+                                         const struct segment_sides *sides, bool is_flushed);
 
 /* `<directory>/<offset>.<kind>`, with `.deleted` behind it by `state`. */
 void segment_path(const char *directory, int64_t offset, enum log_name_file file,

@@ -102,6 +102,9 @@ static enum status load_producers(struct segment_load *self, struct producer_row
     uint32_t row_count = 0;
     status = snapshot_file_decode(bytes, byte_count, &rows, &row_count);
     free(bytes);
+    if ((status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) && !self->segment.has_snapshot) {
+        return STATUS_OK; /* Torn by the crash that kept it from counting. */
+    }
     TRY(status);
     status = producer_rows_load(producers, rows, row_count);
     free(rows);
@@ -147,7 +150,7 @@ static enum status rebuild_all(struct segment_load *self)
         .next_offset = self->segment.base_offset};
     struct disk_file *file = NULL;
     uint8_t *buffer = NULL;
-    enum status status = load_producers(self, &producers);
+    enum status status = rebuild.producers == NULL ? STATUS_OK : load_producers(self, &producers);
     if (status == STATUS_OK) {
         status = disk_open(self->disk, path, DISK_OPEN_READ, &file);
     }
@@ -191,7 +194,9 @@ static enum status salvage_txns(struct segment_load *self)
     int64_t last_offset = self->segment.base_offset - 1;
     while (sound + TXN_INDEX_ENTRY_BYTES <= byte_count) {
         int64_t offset = (int64_t)big_endian_get64(bytes + sound + 18);
-        if (offset <= last_offset || offset >= self->end_offset) {
+        /* What a crash tore may look like anything. */
+        bool is_known = big_endian_get16(bytes + sound) == TXN_INDEX_VERSION;
+        if (!is_known || offset <= last_offset || offset >= self->end_offset) {
             break;
         }
         last_offset = offset;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #define TXN_INDEX_MAGIC 0x73a41d38U
-#define TXN_INDEX_VERSION 0U
 
 void txn_index_init(struct txn_index *self, int64_t base_offset)
 {

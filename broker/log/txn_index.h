@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TXN_INDEX_VERSION 0U
 #define TXN_INDEX_ENTRY_BYTES 34U
 #define TXN_INDEX_ENTRIES_MAX (1U << 22)
 

@@ -49,6 +49,11 @@ enum status disk_file_sync(struct disk *self, struct disk_file *file)
     return self->ops->sync(file);
 }
 
+enum status disk_file_sync_all(struct disk *self, struct disk_file *file)
+{
+    return self->ops->sync_all(file);
+}
+
 enum status disk_file_truncate(struct disk *self, struct disk_file *file, uint64_t byte_count)
 {
     return self->ops->truncate(file, byte_count);
@@ -115,6 +120,26 @@ void disk_submit(struct disk *self, struct disk_lane *lane, struct disk_request 
         check(request->kind == DISK_SYNC || request->buffer_count > 0);
     }
     self->ops->submit(lane, request);
+}
+
+static enum status write_whole(struct disk *self, struct disk_file *file, const void *bytes,
+                               size_t byte_count)
+{
+    if (byte_count > 0) {
+        TRY(disk_file_write(self, file, 0, bytes, byte_count));
+    }
+    /* What was there before may have been longer. */
+    return disk_file_truncate(self, file, byte_count);
+}
+
+enum status disk_write_file(struct disk *self, const char *path, const void *bytes,
+                            size_t byte_count)
+{
+    struct disk_file *file = NULL;
+    TRY(disk_open(self, path, DISK_OPEN_WRITE | DISK_OPEN_CREATE, &file));
+    enum status status = write_whole(self, file, bytes, byte_count);
+    disk_file_close(self, file);
+    return status;
 }
 
 static enum status replace_write(struct disk *self, const char *path, const void *bytes,

@@ -6,6 +6,7 @@
  * own, so that nothing stands between a record and its flush.
  * Durability: bytes are safe after a DISK_WRITE_DURABLE request or a DISK_SYNC of that file that
  * began after the write ended. A new name, rename or removal is safe after disk_sync_directory().
+ * Both are after disk_file_sync_all(), which is for many files at once.
  * Writes that are not flushed may be lost, torn at 512 bytes, or kept in any combination.
  *
  * Owner: the process. Loop: a file is used by one loop and its lanes. Errors: STATUS_NO_SPACE for a
@@ -87,6 +88,7 @@ struct disk_ops {
     enum status (*write)(struct disk_file *file, uint64_t position, const void *bytes,
                          size_t byte_count);
     enum status (*sync)(struct disk_file *file);
+    enum status (*sync_all)(struct disk_file *file);
     enum status (*truncate)(struct disk_file *file, uint64_t byte_count);
     enum status (*allocate)(struct disk_file *file, uint64_t position, uint64_t byte_count);
     enum status (*rename)(struct disk *self, const char *from, const char *to);
@@ -121,6 +123,9 @@ MUST_USE enum status disk_file_read(struct disk *self, struct disk_file *file, u
 MUST_USE enum status disk_file_write(struct disk *self, struct disk_file *file, uint64_t position,
                                      const void *bytes, size_t byte_count);
 MUST_USE enum status disk_file_sync(struct disk *self, struct disk_file *file);
+/* Everything on the file system that holds this file: bytes, sizes and names. Tells of failures since
+ * the file was opened, so it is opened before the first of what is to be safe. */
+MUST_USE enum status disk_file_sync_all(struct disk *self, struct disk_file *file);
 MUST_USE enum status disk_file_truncate(struct disk *self, struct disk_file *file,
                                         uint64_t byte_count);
 MUST_USE enum status disk_file_allocate(struct disk *self, struct disk_file *file,
@@ -145,6 +150,10 @@ void disk_submit(struct disk *self, struct disk_lane *lane, struct disk_request 
  * After a crash the old or the new content is there, never a mixture. */
 MUST_USE enum status disk_replace_file(struct disk *self, const char *directory, const char *name,
                                        const void *bytes, size_t byte_count);
+/* Overwrites a small file, or makes it. Nothing is flushed: until the next disk_file_sync_all() a
+ * crash may leave anything in it, so it is for what is checked when it is read, or written again. */
+MUST_USE enum status disk_write_file(struct disk *self, const char *path, const void *bytes,
+                                     size_t byte_count);
 /* Reads a whole file of at most `byte_count_max` bytes (else STATUS_FULL) into a malloc'ed buffer
  * that the caller frees. */
 MUST_USE enum status disk_read_file(struct disk *self, const char *path, size_t byte_count_max,

@@ -237,6 +237,7 @@ static void compare(struct log_part *part, bool is_recovered)
     struct walk walk = {.part = part};
     if (!look(part, &walk)) {
         part->is_unreadable = true;
+        part->must_recover = is_recovered;
         log_forget(part->log);
         part->log = NULL;
         walk_done(&walk);
@@ -255,6 +256,8 @@ static void compare(struct log_part *part, bool is_recovered)
     }
     sim_node_step_in(node_heap);
     walk_done(&walk);
+    part->is_unreadable = false;
+    part->must_recover = false;
     if (!part->model.now.is_there) {
         change(part, (struct log_model_change){.kind = LOG_MODEL_CREATE});
     }
@@ -292,7 +295,7 @@ void log_user_open(struct log_part *part, struct log_store *store, struct loop *
         }
         return;
     }
-    compare(part, is_recovered);
+    compare(part, is_recovered || part->must_recover);
 }
 
 void log_user_name_part(struct log_part *part, struct prng *prng)
@@ -586,6 +589,7 @@ void log_user_forget(struct log_part *part)
     part->log = NULL;
     part->loop = NULL;
     part->moving_to = -1;
+    part->must_recover = false;
     part->is_unreadable = false;
     part->waits_for_room = false;
     memset(part->reads, 0, sizeof part->reads);

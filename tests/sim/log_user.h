@@ -49,6 +49,7 @@ struct log_part {
     uint32_t shard;
     struct log_user_read *reads[LOG_USER_READS_MAX];
     bool waits_for_room;
+    bool must_recover;  /* A read failed before it could be compared after a start. */
     bool is_unreadable; /* Damaged: what it holds is not known any more. */
     int64_t moving_to;  /* Our own move of the start; -1: none. */
 };

@@ -326,6 +326,43 @@ static enum status op_sync(struct disk_file *file)
     return status;
 }
 
+static bool has_failed_flushes(const struct sim_disk *self)
+{
+    for (struct sim_inode *inode = self->tree.inodes; inode != NULL; inode = inode->next) {
+        if (inode->has_failed_flush) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Tells of any flush that failed since the process began, as the system does. Whatever a power cut
+ * in the middle would leave, one just before it can leave as well. */
+static enum status op_sync_all(struct disk_file *file)
+{
+    struct sim_heap *user = NULL;
+    struct sim_disk *self = file_enter(file, &user);
+    if (sim_disk_lane_begin(self)) {
+        sim_disk_lane_die(self);
+    }
+    enum status status = sim_disk_lane_fault(self, SIM_DISK_FLUSH);
+    bool is_told = status == STATUS_OK && has_failed_flushes(self);
+    for (struct sim_inode *inode = self->tree.inodes; inode != NULL; inode = inode->next) {
+        if (status == STATUS_OK) {
+            sim_file_flush(&inode->file, inode->file.sequence);
+        } else if (!sim_file_is_clean(&inode->file)) {
+            inode->has_failed_flush = true;
+            sim_file_fail_flush(&inode->file, inode->file.sequence);
+        }
+    }
+    if (status == STATUS_OK) {
+        sim_tree_sync_all(&self->tree);
+    }
+    sim_disk_lane_end(self);
+    sim_heap_switch(user);
+    return is_told ? STATUS_IO : status;
+}
+
 static enum status op_truncate(struct disk_file *file, uint64_t byte_count)
 {
     struct sim_heap *user = NULL;
@@ -476,6 +513,7 @@ static const struct disk_ops sim_disk_ops = {
     .read = op_read,
     .write = op_write,
     .sync = op_sync,
+    .sync_all = op_sync_all,
     .truncate = op_truncate,
     .allocate = op_allocate,
     .rename = op_rename,

@@ -331,18 +331,9 @@ static void pull_earlier_changes(struct sim_tree *self)
     }
 }
 
-enum status sim_tree_sync(struct sim_tree *self, const char *path)
+/* What is synced on both sides is durable. */
+static void settle_changes(struct sim_tree *self)
 {
-    const struct sim_inode *directory = sim_tree_find(self, path);
-    if (directory == NULL || !directory->is_directory) {
-        return directory == NULL ? STATUS_NOT_FOUND : STATUS_IO;
-    }
-    for (size_t i = 0; i < self->change_count; i++) {
-        for (size_t side = 0; side < 2; side++) {
-            self->changes[i].is_synced[side] |= self->changes[i].directories[side] == directory->id;
-        }
-    }
-    pull_earlier_changes(self);
     size_t kept = 0;
     bool has_lost_names = false;
     for (size_t i = 0; i < self->change_count; i++) {
@@ -360,7 +351,31 @@ enum status sim_tree_sync(struct sim_tree *self, const char *path)
     if (has_lost_names) {
         sim_tree_collect(self);
     }
+}
+
+enum status sim_tree_sync(struct sim_tree *self, const char *path)
+{
+    const struct sim_inode *directory = sim_tree_find(self, path);
+    if (directory == NULL || !directory->is_directory) {
+        return directory == NULL ? STATUS_NOT_FOUND : STATUS_IO;
+    }
+    for (size_t i = 0; i < self->change_count; i++) {
+        for (size_t side = 0; side < 2; side++) {
+            self->changes[i].is_synced[side] |= self->changes[i].directories[side] == directory->id;
+        }
+    }
+    pull_earlier_changes(self);
+    settle_changes(self);
     return STATUS_OK;
+}
+
+void sim_tree_sync_all(struct sim_tree *self)
+{
+    for (size_t i = 0; i < self->change_count; i++) {
+        self->changes[i].is_synced[0] = true;
+        self->changes[i].is_synced[1] = true;
+    }
+    settle_changes(self);
 }
 
 static int compare_names(const void *left, const void *right)

@@ -71,6 +71,7 @@ MUST_USE enum status sim_tree_create(struct sim_tree *self, const char *path, bo
 MUST_USE enum status sim_tree_rename(struct sim_tree *self, const char *from, const char *to);
 MUST_USE enum status sim_tree_remove(struct sim_tree *self, const char *path);
 MUST_USE enum status sim_tree_sync(struct sim_tree *self, const char *path);
+void sim_tree_sync_all(struct sim_tree *self);
 /* In byte order of the names. */
 MUST_USE enum status
 sim_tree_list(const struct sim_tree *self, const char *path,

@@ -103,7 +103,9 @@ static void on_closed(void *context)
             return;
         }
     }
-    if (play->user.failed_shards == 0) {
+    /* A store that fails while it closes tells nobody: its end is as good as any death. */
+    if (play->user.failed_shards == 0 &&
+        play->node->disk->failure_count == play->user.failure_count_at_start) {
         for (uint32_t i = 0; i < play->user.part_count; i++) {
             if (!play->parts[i].is_unreadable) { /* Else its state is not known. */
                 log_model_flush_all(&play->parts[i].model);
@@ -334,6 +336,7 @@ static void finish(struct play *play)
         start(play);
     }
     play->must_close = true;
+    play->user.failure_count_at_start = play->node->disk->failure_count; /* Its life is healthy. */
     expect(play, is_down, "the stores close");
     for (uint32_t i = 0; i < play->user.part_count; i++) {
         if (play->parts[i].model.durable_count != play->parts[i].model.change_count) {

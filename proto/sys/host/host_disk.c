@@ -146,6 +146,7 @@ static const struct disk_ops ops = {
     .read = host_file_read,
     .write = host_file_write,
     .sync = host_file_sync,
+    .sync_all = host_file_sync_all,
     .truncate = host_file_truncate,
     .allocate = host_file_allocate,
     .rename = rename_path,

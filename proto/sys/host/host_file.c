@@ -259,6 +259,12 @@ enum status host_file_sync(struct disk_file *self)
     return fdatasync(self->fd) == 0 ? STATUS_OK : fail(self, "fdatasync", errno);
 }
 
+enum status host_file_sync_all(struct disk_file *self)
+{
+    /* The system tells a descriptor of each write that failed since it was opened. */
+    return syncfs(self->fd) == 0 ? STATUS_OK : fail(self, "syncfs", errno);
+}
+
 static enum status truncate_once(struct disk_file *self, uint64_t byte_count)
 {
     while (ftruncate(self->fd, (off_t)byte_count) != 0) {

@@ -23,6 +23,7 @@ enum status host_file_read(struct disk_file *self, uint64_t position, void *byte
 enum status host_file_write(struct disk_file *self, uint64_t position, const void *bytes,
                             size_t byte_count);
 enum status host_file_sync(struct disk_file *self);
+enum status host_file_sync_all(struct disk_file *self);
 enum status host_file_truncate(struct disk_file *self, uint64_t byte_count);
 enum status host_file_allocate(struct disk_file *self, uint64_t position, uint64_t byte_count);
 
