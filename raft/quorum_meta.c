@@ -25,18 +25,20 @@ int32_t quorum_meta_node_id(uint64_t raft_id)
 
 size_t quorum_meta_encode(const struct quorum_meta *self, uint8_t out_bytes[QUORUM_META_BYTES_MAX])
 {
-    check(self->voter_count <= QUORUM_META_VOTERS_MAX);
-    check(self->is_born == (self->voter_count > 0));
+    uint32_t voter_count =
+        self->voter_count; /* Bounded for the compiler, too, whatever is written. */
+    check(voter_count <= QUORUM_META_VOTERS_MAX);
+    check(self->is_born == (voter_count > 0));
 
-    size_t byte_count = FIXED_BYTES + VOTER_BYTES * (size_t)self->voter_count;
+    size_t byte_count = FIXED_BYTES + VOTER_BYTES * (size_t)voter_count;
     memset(out_bytes, 0, byte_count);
     quorum_bytes_put16(out_bytes + 4, QUORUM_BYTES_VERSION);
     quorum_bytes_put16(out_bytes + 6, self->is_born ? STATE_BORN : STATE_WAITS);
     quorum_bytes_put32(out_bytes + 8, (uint32_t)self->node_id);
-    quorum_bytes_put32(out_bytes + 12, self->voter_count);
+    quorum_bytes_put32(out_bytes + 12, voter_count);
     memcpy(out_bytes + 16, self->directory_id, QUORUM_BYTES_ID);
     memcpy(out_bytes + 32, self->cluster_id, QUORUM_BYTES_ID);
-    for (uint32_t i = 0; i < self->voter_count; i++) {
+    for (uint32_t i = 0; i < voter_count; i++) {
         uint8_t *at = out_bytes + FIXED_BYTES + VOTER_BYTES * (size_t)i;
         quorum_bytes_put32(at, (uint32_t)self->voters[i].node_id);
         memcpy(at + 8, self->voters[i].directory_id, QUORUM_BYTES_ID);

@@ -127,6 +127,11 @@ static void stamp(struct partition *self, struct partition_append *append, int64
     }
 }
 
+static bool lacks_replicas(const struct partition *self, const struct partition_append *append)
+{
+    return append->acks == -1 && !replica_set_has_min_isr(&self->replicas);
+}
+
 static void try_append(struct partition *self, struct partition_append *append)
 {
     if (!passes_sequence(self, append)) {
@@ -174,8 +179,7 @@ void partition_append(struct partition *self, struct partition_append *append)
     append->wait = (struct parked){0};
 
     enum partition_fault fault = partition_state_fault(self, append->leader_epoch);
-    if (fault == PARTITION_FAULT_NONE && append->acks == -1 &&
-        !replica_set_has_min_isr(&self->replicas)) {
+    if (fault == PARTITION_FAULT_NONE && lacks_replicas(self, append)) {
         fault = PARTITION_FAULT_FEW_REPLICAS;
     }
     if (fault != PARTITION_FAULT_NONE) {
@@ -197,6 +201,11 @@ void partition_append_retry(struct partition *self)
         struct partition_append *append = container_of(first, struct partition_append, wait);
         int64_t turn = first->wanted;
         parked_cancel(first);
+        if (lacks_replicas(self, append)) {
+            /* They left while it waited for room; nothing of it is written. */
+            finish(append, PARTITION_FAULT_FEW_REPLICAS);
+            continue;
+        }
         try_append(self, append);
         bool is_blocked_again =
             !list_is_empty(&self->blocked_line.waits) &&
