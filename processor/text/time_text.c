@@ -368,6 +368,29 @@ static enum status add_part(struct interval *self, struct cursor *cursor)
     return unit == NULL ? STATUS_MALFORMED : add_unit(self, sign, whole, millionths, unit);
 }
 
+/* "ago" and the space behind it. */
+static bool take_ago(struct cursor *cursor)
+{
+    if (cursor->end - cursor->next < 3 || strncasecmp(cursor->next, "ago", 3) != 0) {
+        return false;
+    }
+    cursor->next += 3;
+    skip_spaces(cursor);
+    return true;
+}
+
+static enum status negate(const struct interval *value, struct interval *out_interval)
+{
+    struct interval result = {0};
+    if (__builtin_sub_overflow(0, value->months, &result.months) ||
+        __builtin_sub_overflow(0, value->days, &result.days) ||
+        __builtin_sub_overflow(INT64_C(0), value->micros, &result.micros)) {
+        return STATUS_OUT_OF_RANGE;
+    }
+    *out_interval = result;
+    return STATUS_OK;
+}
+
 enum status time_text_parse_interval(const char *text, size_t byte_count,
                                      struct interval *out_interval)
 {
@@ -377,7 +400,12 @@ enum status time_text_parse_interval(const char *text, size_t byte_count,
     if (cursor.next == cursor.end) {
         return STATUS_MALFORMED;
     }
+    TRY(add_part(&sum, &cursor));
+    skip_spaces(&cursor);
     while (cursor.next < cursor.end) {
+        if (take_ago(&cursor)) {
+            return cursor.next == cursor.end ? negate(&sum, out_interval) : STATUS_MALFORMED;
+        }
         TRY(add_part(&sum, &cursor));
         skip_spaces(&cursor);
     }
@@ -429,35 +457,50 @@ size_t time_text_format_timestamp(int64_t us, char text[TIME_TEXT_BYTES_MAX])
     return byte_count + 1;
 }
 
-/* "3 days " or nothing. */
-static size_t print_count(char *text, size_t room, int32_t count, const char *unit)
+/* What was written of an interval so far. */
+struct parts {
+    char *text;
+    size_t at;
+    bool is_negative; /* The last part was, so that a positive one behind it needs its sign. */
+};
+
+/* "3 days" or nothing. */
+static void print_count(struct parts *self, int32_t count, const char *unit)
 {
     if (count == 0) {
-        text[0] = '\0';
-        return 0;
+        return;
     }
-    int printed = snprintf(text, room, "%d %s%s ", count, unit, count == 1 ? "" : "s");
+    size_t room = TIME_TEXT_BYTES_MAX - self->at;
+    int printed =
+        snprintf(self->text + self->at, room, "%s%s%d %s%s", self->at == 0 ? "" : " ",
+                 self->is_negative && count > 0 ? "+" : "", count, unit, count == 1 ? "" : "s");
     check(printed > 0 && (size_t)printed < room);
-    return (size_t)printed;
+    self->at += (size_t)printed;
+    self->is_negative = count < 0;
 }
 
 size_t time_text_format_interval(const struct interval *interval, char text[TIME_TEXT_BYTES_MAX])
 {
-    size_t at = print_count(text, TIME_TEXT_BYTES_MAX, interval->months, "mon");
-    at += print_count(text + at, TIME_TEXT_BYTES_MAX - at, interval->days, "day");
-    if (interval->micros == 0 && at > 0) {
-        text[at - 1] = '\0';
-        return at - 1;
+    struct parts parts = {.text = text};
+    print_count(&parts, interval->months / 12, "year");
+    print_count(&parts, interval->months % 12, "mon");
+    print_count(&parts, interval->days, "day");
+    if (interval->micros == 0 && parts.at > 0) {
+        return parts.at;
     }
     bool is_negative = interval->micros < 0;
     uint64_t micros = is_negative ? 0 - (uint64_t)interval->micros : (uint64_t)interval->micros;
-    int printed =
-        snprintf(text + at, TIME_TEXT_BYTES_MAX - at, "%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64,
-                 is_negative ? "-" : "", micros / (uint64_t)US_PER_HOUR,
-                 micros % (uint64_t)US_PER_HOUR / (uint64_t)US_PER_MINUTE,
-                 micros % (uint64_t)US_PER_MINUTE / (uint64_t)US_PER_S);
-    check(printed > 0 && at + (size_t)printed + 8 < TIME_TEXT_BYTES_MAX);
-    at += (size_t)printed;
-    return at + print_fraction(text + at, TIME_TEXT_BYTES_MAX - at,
-                               (int64_t)(micros % (uint64_t)US_PER_S));
+    size_t room = TIME_TEXT_BYTES_MAX - parts.at;
+    int printed = snprintf(text + parts.at, room, "%s%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64,
+                           parts.at == 0 ? "" : " ",
+                           is_negative         ? "-"
+                           : parts.is_negative ? "+"
+                                               : "",
+                           micros / (uint64_t)US_PER_HOUR,
+                           micros % (uint64_t)US_PER_HOUR / (uint64_t)US_PER_MINUTE,
+                           micros % (uint64_t)US_PER_MINUTE / (uint64_t)US_PER_S);
+    check(printed > 0 && (size_t)printed + 8 < room);
+    parts.at += (size_t)printed;
+    return parts.at + print_fraction(text + parts.at, TIME_TEXT_BYTES_MAX - parts.at,
+                                     (int64_t)(micros % (uint64_t)US_PER_S));
 }
