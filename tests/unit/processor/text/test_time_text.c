@@ -153,8 +153,8 @@ Test(time_text, intervals_are_read_as_postgresql_reads_them)
 Test(time_text, what_is_no_interval_is_refused)
 {
     static const char *const texts[] = {
-        "",           " ",       "5",     "hour", "1 fortnight", "1 hour,",
-        "1 hour ago", "--1 day", "1:2:3", "PT1H", ". s",         "1 hourhourhourhourhour"};
+        "",    " ",       "5",     "hour", "1 fortnight", "1 hour,",
+        "ago", "--1 day", "1:2:3", "PT1H", ". s",         "1 hourhourhourhourhour"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct interval interval;
         cr_expect_eq(span(texts[i], &interval), STATUS_MALFORMED, "%s", texts[i]);
@@ -179,7 +179,7 @@ Test(time_text, intervals_are_written_as_postgresql_writes_them)
     (void)time_text_format_interval(&(struct interval){0, 0, INT64_C(10800000000)}, text);
     cr_expect_str_eq(text, "03:00:00");
     (void)time_text_format_interval(&(struct interval){14, -2, 1500000}, text);
-    cr_expect_str_eq(text, "14 mons -2 days 00:00:01.5");
+    cr_expect_str_eq(text, "1 year 2 mons -2 days +00:00:01.5");
     (void)time_text_format_interval(&(struct interval){0, 1, 0}, text);
     cr_expect_str_eq(text, "1 day");
     (void)time_text_format_interval(&(struct interval){0, 0, 0}, text);
@@ -187,5 +187,5 @@ Test(time_text, intervals_are_written_as_postgresql_writes_them)
     size_t byte_count =
         time_text_format_interval(&(struct interval){INT32_MIN, INT32_MIN, INT64_MIN}, text);
     cr_expect_eq(byte_count, strlen(text));
-    cr_expect_str_eq(text, "-2147483648 mons -2147483648 days -2562047788:00:54.775808");
+    cr_expect_str_eq(text, "-178956970 years -8 mons -2147483648 days -2562047788:00:54.775808");
 }
