@@ -9,42 +9,6 @@ static int not_yet(struct millrace_error *error, const char *what)
     return code;
 }
 
-int millrace_producer_begin(struct millrace_producer *producer, int64_t timeout_ms,
-                            struct millrace_error *error)
-{
-    (void)producer;
-    (void)timeout_ms;
-    return not_yet(error, "cannot begin a transaction");
-}
-
-int millrace_producer_send_offsets(struct millrace_producer *producer, struct millrace_bytes group,
-                                   const struct millrace_offset *offsets, size_t offset_count,
-                                   int64_t timeout_ms, struct millrace_error *error)
-{
-    (void)producer;
-    (void)group;
-    (void)offsets;
-    (void)offset_count;
-    (void)timeout_ms;
-    return not_yet(error, "cannot commit offsets in a transaction");
-}
-
-int millrace_producer_commit(struct millrace_producer *producer, int64_t timeout_ms,
-                             struct millrace_error *error)
-{
-    (void)producer;
-    (void)timeout_ms;
-    return not_yet(error, "cannot commit a transaction");
-}
-
-int millrace_producer_abort(struct millrace_producer *producer, int64_t timeout_ms,
-                            struct millrace_error *error)
-{
-    (void)producer;
-    (void)timeout_ms;
-    return not_yet(error, "cannot abort a transaction");
-}
-
 int millrace_consumer_subscribe(struct millrace_consumer *consumer,
                                 const struct millrace_bytes *topics, size_t topic_count,
                                 struct millrace_error *error)

@@ -3,9 +3,7 @@
  * Senders copy records into an outbox under the gate; the first one posts one letter, and the loop
  * takes the whole box at once, so a record costs a copy and a short lock. Reports come from the
  * loop. The core's buffer limit is counted here, because senders have to wait for it. */
-#include "client/millrace/session.h"
-#include "client/millrace/trouble.h"
-#include "client/producer_core.h"
+#include "client/millrace/producer_handle.h"
 #include "proto/sys/check.h"
 #include "proto/sys/host/host_clock.h"
 
@@ -18,6 +16,7 @@
 #define BUFFER_BYTES_DEFAULT ((size_t)32 << 20)
 #define DELIVERY_TIMEOUT_MS_DEFAULT 120000
 #define TRANSACTION_TIMEOUT_MS_DEFAULT 60000
+#define TRANSACTION_TIMEOUT_MS_MAX INT32_MAX
 #define LINGER_MS_MAX 60000
 #define HEADERS_MAX 10000U
 #define OUTBOX_BYTES_FIRST ((size_t)64 << 10)
@@ -37,12 +36,6 @@ struct packed {
     bool is_urgent;
 };
 
-struct outbox {
-    uint8_t *bytes; /* Owned. */
-    size_t byte_count;
-    size_t room;
-};
-
 /* Somebody waits for one report. Freed by whoever comes second. */
 struct report_wait {
     bool is_done;
@@ -54,32 +47,6 @@ struct flush_wait {
     struct list in_line;
     uint64_t before_number;
     uint64_t left_count;
-};
-
-struct millrace_producer {
-    struct session_handle handle;
-    struct host_gate gate;
-    struct producer_core core; /* The loop's. */
-    struct outbox taken;       /* The loop's: what it is unpacking. */
-    millrace_on_delivery *on_delivery;
-    void *context;
-    size_t record_bytes_max;
-    char transactional_id[SESSION_TEXT_BYTES_MAX];
-    struct mail outbox_mail;
-    struct mail hurry_mail;
-    /* The gate guards what follows. */
-    struct outbox outbox;
-    bool is_outbox_posted;
-    bool is_hurry_posted;
-    bool is_closing;
-    bool has_closed;
-    size_t buffered_bytes;
-    size_t buffer_bytes_max;
-    uint64_t next_number; /* Twice the count of records; the last bit marks a waiting sender. */
-    uint64_t outstanding_count;
-    struct list flushes;
-    bool has_failed;
-    struct producer_delivery failure; /* The first since the last flush. */
 };
 
 /* ---- reports: on the loop ---- */
@@ -171,8 +138,11 @@ static void unpack(struct millrace_producer *self, const struct packed *packed)
     record.record.key.bytes = next;
     next += packed->key_bytes > 0 ? packed->key_bytes : 0;
     record.record.value.bytes = next;
-    enum status status =
-        headers == NULL ? STATUS_NO_MEMORY : producer_core_send(&self->core, &record);
+    enum status status = STATUS_NO_MEMORY;
+    if (headers != NULL) {
+        status = self->transactional_id[0] == '\0' ? producer_core_send(self->core, &record)
+                                                   : txn_core_send(&self->txn, &record);
+    }
     if (status != STATUS_OK) {
         struct producer_delivery delivery = {
             .status = status,
@@ -213,8 +183,8 @@ static void hurry_deliver(struct mail *mail)
     host_gate_enter(&self->gate);
     self->is_hurry_posted = false;
     host_gate_leave(&self->gate);
-    if (self->core.magic != 0) {
-        producer_core_hurry(&self->core);
+    if (producer_handle_is_open(self)) {
+        producer_core_hurry(self->core);
     }
 }
 
@@ -368,6 +338,19 @@ static int await_room(struct millrace_producer *self, size_t byte_count, int64_t
     return self->is_closing ? trouble_closed(error) : MILLRACE_OK;
 }
 
+/* Inside the gate. */
+static int check_transaction(const struct millrace_producer *self, struct millrace_error *error)
+{
+    if (self->transactional_id[0] == '\0' || self->is_in_transaction || self->is_closing) {
+        return MILLRACE_OK;
+    }
+    int code =
+        trouble_argument(error, "the record was not taken", "call millrace_producer_begin() first");
+    trouble_explain(error, "this producer has a transactional id, and no transaction is open",
+                    "call millrace_producer_begin() first");
+    return code;
+}
+
 static int send_packed(struct millrace_producer *self, const struct millrace_record *record,
                        struct packed *head, int64_t timeout_ms, struct millrace_error *error)
 {
@@ -382,7 +365,10 @@ static int send_packed(struct millrace_producer *self, const struct millrace_rec
     head->header_count = (int32_t)record->header_count;
     bool is_waited_for = head->is_urgent;
     host_gate_enter(&self->gate);
-    int code = await_room(self, byte_count, timeout_ms, error);
+    int code = check_transaction(self, error);
+    if (code == MILLRACE_OK) {
+        code = await_room(self, byte_count, timeout_ms, error);
+    }
     if (code == MILLRACE_OK &&
         (byte_count == 0 || outbox_reserve(&self->outbox, head->byte_count) != STATUS_OK)) {
         code = trouble_status(error, STATUS_NO_MEMORY, "the record was not taken");
@@ -417,29 +403,12 @@ int millrace_producer_send(struct millrace_producer *self, const struct millrace
     return send_packed(self, &record, &head, timeout_ms, error);
 }
 
-struct core_call {
-    struct session_call call;
-    struct millrace_producer *producer;
-    const struct producer_core_options *options;
-    bool is_unreachable;
-};
-
-static void look_run(struct session_call *call)
-{
-    struct core_call *mine = container_of(call, struct core_call, call);
-    const struct cluster *cluster = &mine->producer->core.cluster;
-    mine->is_unreachable = !cluster->has_refreshed || cluster->refresh_status == STATUS_UNREACHABLE;
-    session_end(call);
-}
-
 /* Time is up: because nobody answers at all, or because of this record? */
 static int explain_unreported(struct millrace_producer *self, struct millrace_error *error)
 {
     const char *what = "no report of the record came in time";
-    struct core_call look = {.call = {.run = look_run}, .producer = self};
-    if (session_run(self->handle.session, &look.call) && look.is_unreachable) {
-        int code = session_nobody(self->handle.session, what, error);
-        return code;
+    if (producer_handle_is_unreachable(self)) {
+        return session_nobody(self->handle.session, what, error);
     }
     int code = trouble_timeout(error, what);
     trouble_explain(error, "the brokers have not answered yet; the record may still get there",
@@ -540,29 +509,26 @@ int millrace_producer_flush(struct millrace_producer *self, int64_t timeout_ms,
                       : flush_until(self, session_until_ns(timeout_ms), error);
 }
 
-/* While the core closes, its context is the call that waits for the end. */
-static void core_on_delivery_at_close(void *context, const struct producer_delivery *delivery)
-{
-    struct core_call *mine = context;
-    core_on_delivery(mine->producer, delivery);
-}
-
 static void close_run(struct session_call *call)
 {
-    struct core_call *mine = container_of(call, struct core_call, call);
-    if (mine->producer->core.magic == 0) {
+    struct producer_call *mine = container_of(call, struct producer_call, call);
+    struct millrace_producer *self = mine->producer;
+    if (!producer_handle_is_open(self)) {
         session_end(call); /* Closed before it was opened. */
         return;
     }
-    mine->producer->core.options.on_delivery = core_on_delivery_at_close;
-    mine->producer->core.options.context = mine;
-    producer_core_close(&mine->producer->core);
+    self->closing = mine;
+    if (self->transactional_id[0] == '\0') {
+        producer_core_close(&self->plain);
+    } else {
+        txn_core_close(&self->txn);
+    }
 }
 
 static void core_on_closed(void *context)
 {
-    struct core_call *mine = context;
-    session_end(&mine->call);
+    struct millrace_producer *self = context;
+    session_end(&self->closing->call);
 }
 
 static int handle_close(struct session_handle *handle, int64_t until_ns,
@@ -571,13 +537,18 @@ static int handle_close(struct session_handle *handle, int64_t until_ns,
     struct millrace_producer *self = container_of(handle, struct millrace_producer, handle);
     host_gate_enter(&self->gate);
     self->is_closing = true;
+    bool is_in_transaction = self->is_in_transaction;
     host_gate_tell(&self->gate);
     host_gate_leave(&self->gate);
+    if (is_in_transaction) {
+        int64_t left_ns = until_ns - clock_monotonic_ns(host_clock());
+        (void)millrace_producer_abort(self, left_ns / CLOCK_NS_PER_MS, NULL);
+    }
     int code = flush_until(self, until_ns, error);
     host_gate_enter(&self->gate);
     self->has_closed = true;
     host_gate_leave(&self->gate);
-    struct core_call close = {.call = {.run = close_run}, .producer = self};
+    struct producer_call close = {.call = {.run = close_run}, .producer = self};
     check(session_run(handle->session, &close.call));
     return code;
 }
@@ -604,12 +575,17 @@ int millrace_producer_close(struct millrace_producer *self, int64_t timeout_ms,
 
 static void open_run(struct session_call *call)
 {
-    struct core_call *mine = container_of(call, struct core_call, call);
+    struct producer_call *mine = container_of(call, struct producer_call, call);
     host_gate_enter(&mine->producer->gate);
     bool is_closed = mine->producer->has_closed; /* By the client's close, meanwhile. */
     host_gate_leave(&mine->producer->gate);
-    if (!is_closed) {
-        producer_core_init(&mine->producer->core, mine->options);
+    struct millrace_producer *self = mine->producer;
+    if (!is_closed && self->transactional_id[0] == '\0') {
+        producer_core_init(&self->plain, mine->options);
+        self->core = &self->plain;
+    } else if (!is_closed) {
+        txn_core_init(&self->txn, &(struct txn_core_options){.producer = *mine->options});
+        self->core = &self->txn.producer;
     }
     session_end(call);
 }
@@ -629,7 +605,8 @@ static int read_options(struct millrace_producer *self,
     if ((unsigned)options.compression >= sizeof codecs / sizeof *codecs || options.linger_ms < 0 ||
         options.linger_ms > LINGER_MS_MAX || options.delivery_timeout_ms < 0 ||
         options.record_bytes_max > RECORD_BYTES_CEILING ||
-        options.batch_bytes > RECORD_BYTES_CEILING ||
+        options.batch_bytes > RECORD_BYTES_CEILING || options.transaction_timeout_ms < 0 ||
+        options.transaction_timeout_ms > TRANSACTION_TIMEOUT_MS_MAX ||
         options.transactional_id.size >= sizeof self->transactional_id) {
         return trouble_argument(error, "an option of the producer is outside its range",
                                 "see struct millrace_producer_options");
@@ -680,8 +657,9 @@ int millrace_producer_open(struct millrace_client *client,
         core.bootstrap_count = client->bootstrap_count;
         core.client_id = client->client_id;
         core.request_timeout_ms = client->request_timeout_ms;
+        core.transactional_id = self->transactional_id[0] == '\0' ? NULL : self->transactional_id;
         self->handle.close = handle_close;
-        struct core_call open = {.call = {.run = open_run}, .producer = self, .options = &core};
+        struct producer_call open = {.call = {.run = open_run}, .producer = self, .options = &core};
         if (!session_attach(client, &self->handle)) {
             code = trouble_closed(error);
         } else {

@@ -52,6 +52,25 @@ def round_trip(bootstrap, victim, codec, name):
     need(said.strip() == f'found {COUNT} wrong 0 ingested {COUNT}', f'{name}: {said}')
 
 
+def transactions(bootstrap, victim, name):
+    """Each record is seen once by a committed reader, though each was aborted once."""
+    topic, count = f'txn-{name}', COUNT // 10
+    producer = subprocess.Popen([PROGRAM, 'transact', bootstrap, topic, str(count)],
+                                stdout=subprocess.PIPE, text=True)
+    try:
+        need(producer.stdout.readline() == 'half\n', 'the producer ended early')
+        if victim is not None:
+            victim.kill()
+            victim.start()
+        said, _ = producer.communicate(timeout=SECONDS)
+    finally:
+        if producer.poll() is None:
+            producer.kill()
+    need(producer.returncode == 0 and said.startswith('fenced 1: '), f'{name}: {said}')
+    said = run(PROGRAM, 'consume', bootstrap, topic, count)
+    need(said.strip() == f'found {count} wrong 0 ingested {count}', f'{name}: {said}')
+
+
 def main():
     with Broker(num_partitions=1) as broker:
         examples(broker)
@@ -59,9 +78,11 @@ def main():
     with Broker(num_partitions=4) as broker:
         for codec, name in CODECS.items():
             round_trip(broker.bootstrap, broker, codec, name)
+        transactions(broker.bootstrap, None, 'alone')
     with Cluster(num_partitions=4) as cluster:
         for number, victim in cluster.brokers.items():
             round_trip(cluster.bootstrap, victim, 4, f'victim-{number}')
+            transactions(cluster.bootstrap, victim, f'victim-{number}')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,10 @@
 /* A program over the library's public interface, for libmillrace.py:
  *   round_trip produce HOST:PORT TOPIC COUNT CODEC   says "half" when half of it is delivered
- *   round_trip consume HOST:PORT TOPIC COUNT         checks that each number is there once, in
- * order round_trip admin HOST:PORT TOPIC                 walks through the admin calls Records
- * carry their number in the value, in a header and as the timestamp. */
+ *   round_trip transact HOST:PORT TOPIC COUNT        in transactions, each aborted and repeated
+ *   round_trip consume HOST:PORT TOPIC COUNT         checks that each number is there once
+ *   round_trip admin HOST:PORT TOPIC                 walks through the admin calls
+ *
+ * Records carry their number in the value, in a header and as the timestamp. */
 #include <millrace/client.h>
 
 #include <stdatomic.h>
@@ -11,6 +13,7 @@
 #define PARTITION_COUNT 4
 #define CODEC_COUNT 6
 #define TIMEOUT_MS 60000
+#define TXN_RECORDS 100
 
 /* Young enough that no retention deletes the records while they are read. */
 static long long first_timestamp;
@@ -46,6 +49,23 @@ static void on_delivery(void *context, const struct millrace_delivery *delivery)
     }
 }
 
+static int send_number(struct millrace_producer *producer, const char *topic, long number,
+                       struct millrace_error *error)
+{
+    char value[64];
+    (void)snprintf(value, sizeof value, "record %ld with some words that repeat", number);
+    struct millrace_header header = {millrace_text("number"), {&number, sizeof number}};
+    struct millrace_record record = {.size = sizeof record,
+                                     .topic = millrace_text(topic),
+                                     .value = millrace_text(value),
+                                     .headers = &header,
+                                     .header_count = 1,
+                                     .has_partition = true,
+                                     .partition = (int32_t)(number % PARTITION_COUNT),
+                                     .timestamp_ms = first_timestamp + number};
+    return millrace_producer_send(producer, &record, NULL, TIMEOUT_MS, error);
+}
+
 static int produce(struct millrace_client *client, const char *topic, long count,
                    enum millrace_compression codec)
 {
@@ -58,18 +78,7 @@ static int produce(struct millrace_client *client, const char *topic, long count
         return fail(&error, "open");
     }
     for (long i = 0; i < count; i++) {
-        char value[64];
-        (void)snprintf(value, sizeof value, "record %ld with some words that repeat", i);
-        struct millrace_header header = {millrace_text("number"), {&i, sizeof i}};
-        struct millrace_record record = {.size = sizeof record,
-                                         .topic = millrace_text(topic),
-                                         .value = millrace_text(value),
-                                         .headers = &header,
-                                         .header_count = 1,
-                                         .has_partition = true,
-                                         .partition = (int32_t)(i % PARTITION_COUNT),
-                                         .timestamp_ms = first_timestamp + i};
-        if (millrace_producer_send(producer, &record, NULL, TIMEOUT_MS, &error)) {
+        if (send_number(producer, topic, i, &error)) {
             return fail(&error, "send");
         }
     }
@@ -79,6 +88,67 @@ static int produce(struct millrace_client *client, const char *topic, long count
     printf("delivered %ld failed %ld disordered %ld\n", (long)delivered_count, (long)failed_count,
            (long)disordered_count);
     return delivered_count != count || failed_count != 0 || disordered_count != 0;
+}
+
+/* Sends the numbers of one transaction, and ends it. */
+static int transact_once(struct millrace_producer *producer, const char *topic, long first,
+                         bool is_commit)
+{
+    struct millrace_error error;
+    if (millrace_producer_begin(producer, TIMEOUT_MS, &error)) {
+        return fail(&error, "begin");
+    }
+    for (long i = first; i < first + TXN_RECORDS; i++) {
+        if (send_number(producer, topic, i, &error)) {
+            return fail(&error, "send");
+        }
+    }
+    if (!is_commit) {
+        return millrace_producer_abort(producer, TIMEOUT_MS, &error) ? fail(&error, "abort") : 0;
+    }
+    if (millrace_producer_commit(producer, TIMEOUT_MS, &error)) {
+        return fail(&error, "commit");
+    }
+    if (first == 0) {
+        printf("half\n"); /* For whoever wants to kill a broker meanwhile. */
+        fflush(stdout);
+    }
+    return 0;
+}
+
+/* Each transaction is aborted first, so a committed reader sees its records once all the same. */
+static int transact(struct millrace_client *client, const char *topic, long count)
+{
+    struct millrace_producer_options options = {.size = sizeof options,
+                                                .transactional_id = millrace_text(topic)};
+    struct millrace_producer *producer = NULL;
+    struct millrace_producer *successor = NULL;
+    struct millrace_error error;
+    if (millrace_producer_open(client, &options, &producer, &error)) {
+        return fail(&error, "open");
+    }
+    if (send_number(producer, topic, 0, &error) != MILLRACE_INVALID_ARGUMENT) {
+        printf("a record was taken outside of a transaction\n");
+        return 1;
+    }
+    for (long i = 0; i < count; i += TXN_RECORDS) {
+        if (transact_once(producer, topic, i, false) || transact_once(producer, topic, i, true)) {
+            return 1;
+        }
+    }
+    if (millrace_producer_open(client, &options, &successor, &error) ||
+        millrace_producer_begin(successor, TIMEOUT_MS, &error)) {
+        return fail(&error, "successor");
+    }
+    int code = millrace_producer_begin(producer, TIMEOUT_MS, &error);
+    code = code ? code : send_number(producer, topic, 0, &error);
+    code = code ? code : millrace_producer_commit(producer, TIMEOUT_MS, &error);
+    printf("fenced %d: %s: %s; %s; %s\n", error.is_fatal, error.name, error.what, error.why,
+           error.fix);
+    int is_wrong = code == 0 || !error.is_fatal;
+    millrace_producer_close(producer, TIMEOUT_MS, NULL);
+    millrace_producer_close(successor, TIMEOUT_MS, NULL);
+    return is_wrong;
 }
 
 struct seen {
@@ -309,6 +379,8 @@ int main(int count, char **arguments)
         long codec = strtol(arguments[5], NULL, 10);
         code = produce(client, arguments[3], record_count,
                        (enum millrace_compression)(codec % CODEC_COUNT));
+    } else if (strcmp(arguments[1], "transact") == 0 && count == 5) {
+        code = transact(client, arguments[3], record_count);
     } else if (strcmp(arguments[1], "consume") == 0 && count == 5) {
         code = consume(client, arguments[3], record_count);
     } else if (strcmp(arguments[1], "admin") == 0) {

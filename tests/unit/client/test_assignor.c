@@ -123,7 +123,7 @@ Test(assignor, shares_of_equal_members_differ_by_one_at_most)
     for (int round = 0; round < 200; round++) {
         uint32_t count = 1 + (uint32_t)prng_below(&prng, 8);
         topics[0].partition_count = (int32_t)prng_below(&prng, 50);
-        char ids[8][4];
+        char ids[8][16];
         for (uint32_t i = 0; i < count; i++) {
             snprintf(ids[i], sizeof ids[i], "m%u", i);
             members[i] = member(ids[i], first, 1);
