@@ -12,6 +12,10 @@
  * over features that they do not know. */
 #define FEATURE_NAME "millrace.version"
 #define FEATURE_LEVEL 1
+/* KIP-890: epochs rise with every transaction, partitions are added by their leaders. */
+#define FEATURE_TXN_NAME "transaction.version"
+#define FEATURE_TXN_LEVEL 2
+#define FEATURE_COUNT 2
 
 /* Of letters and digits, with dots and dashes inside; operators read it in logs and metrics. */
 static bool is_software_word(struct wire_text word)
@@ -30,16 +34,27 @@ static bool is_software_word(struct wire_text word)
 
 static void fill_features(struct request *request, struct kafka_api_versions_response *out)
 {
-    out->supported_features = arena_take_array(&request->arena, 1, sizeof *out->supported_features);
-    if (out->supported_features == NULL) {
+    struct kafka_api_versions_response_supported_feature_key *supported =
+        arena_take_array(&request->arena, FEATURE_COUNT, sizeof *supported);
+    struct kafka_api_versions_response_finalized_feature_key *finalized =
+        arena_take_array(&request->arena, 1, sizeof *finalized);
+    if (supported == NULL || finalized == NULL) {
         wire_reader_fail(&request->body, STATUS_FULL);
         return;
     }
-    kafka_api_versions_response_supported_feature_key_defaults(out->supported_features);
-    out->supported_features->name = wire_text_of(FEATURE_NAME);
-    out->supported_features->min_version = FEATURE_LEVEL;
-    out->supported_features->max_version = FEATURE_LEVEL;
-    out->supported_features_count = 1;
+    supported[0].name = wire_text_of(FEATURE_NAME);
+    supported[0].min_version = FEATURE_LEVEL;
+    supported[0].max_version = FEATURE_LEVEL;
+    supported[1].name = wire_text_of(FEATURE_TXN_NAME);
+    supported[1].min_version = 0;
+    supported[1].max_version = FEATURE_TXN_LEVEL;
+    out->supported_features = supported;
+    out->supported_features_count = FEATURE_COUNT;
+    finalized->name = wire_text_of(FEATURE_TXN_NAME);
+    finalized->min_version_level = FEATURE_TXN_LEVEL;
+    finalized->max_version_level = FEATURE_TXN_LEVEL;
+    out->finalized_features = finalized;
+    out->finalized_features_count = 1;
 }
 
 static void fill(struct request *request, struct kafka_api_versions_response *out)

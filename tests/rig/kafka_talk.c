@@ -85,7 +85,7 @@ uint8_t *kafka_talk_batch(struct wire_client *client, const struct kafka_talk_ba
     struct batch_builder_finish finish = BATCH_BUILDER_FINISH_PLAIN;
     finish.codec = options->codec;
     finish.is_transactional = options->is_transactional;
-    if (options->producer_id > 0) {
+    if (options->producer_id > 0 || options->is_transactional) {
         finish.producer_id = options->producer_id;
         finish.producer_epoch = options->producer_epoch;
         finish.base_sequence = options->base_sequence;
@@ -123,7 +123,7 @@ void kafka_talk_ask_produce(struct wire_client *client, const struct kafka_talk_
         .name = wire_text_of(produce->topic), .partition_data = &data, .partition_data_count = 1};
     struct kafka_produce_request request;
     kafka_produce_request_defaults(&request);
-    request.transactional_id = wire_text_of(NULL);
+    request.transactional_id = wire_text_of(produce->transactional_id);
     request.acks = produce->acks;
     request.timeout_ms = produce->timeout_ms == 0 ? TIMEOUT_MS : produce->timeout_ms;
     request.topic_data = &topic;

@@ -46,6 +46,7 @@ struct kafka_talk_produce {
     const uint8_t *bytes;
     size_t byte_count;
     bool has_null_records;
+    const char *transactional_id; /* NULL: none. */
 };
 void kafka_talk_ask_produce(struct wire_client *client, const struct kafka_talk_produce *produce);
 /* Aborts when the broker closes. */
