@@ -11,19 +11,36 @@
 #define FETCH_BYTES_MAX (55 << 20) /* fetch.max.bytes of a broker. */
 
 struct fetch;
+struct fetch_group;
 
 struct fetch_item {
-    struct fetch *fetch;
+    struct fetch_group *group; /* NULL: no partition to ask; `out` has its error already. */
+    struct fetch_item *next;   /* In the group. */
     const struct kafka_fetch_request_fetch_partition *in;
     struct kafka_fetch_response_partition_data *out;
-    bool is_live;  /* Has a partition to ask; else `out` has its error already. */
+    struct wire_uuid topic_id;
     bool has_read; /* `read` is to be released. */
     bool has_returned;
-    struct partition_call call;   /* Read, then release; one at a time. */
-    struct partition_call watch;  /* Returned when the wait ended. */
-    struct partition_call cancel; /* Ends the wait early. */
     struct partition_read read;
-    struct parked wait; /* Belongs to the partition's shard while `watch` is out. */
+    struct parked wait;
+};
+
+/* All items of one shard: what is done to them is one message there and one back. While `call` is
+ * out, the group and its items belong to that shard. */
+struct fetch_group {
+    struct fetch *fetch;
+    struct loop *loop; /* That shard's. */
+    struct fetch_item *first;
+    struct fetch_item *last;
+    struct fetch_item *reading; /* Of the present round. */
+    bool is_inside;             /* The reading loop is on the stack. */
+    bool is_watching;
+    bool is_woken;
+    bool has_ended; /* The fetch's: the wait is back. */
+    int64_t byte_count;
+    struct partition_call call;   /* Read, wait, release; one at a time. */
+    struct partition_call cancel; /* Ends the wait early. */
+    struct mail wake;
 };
 
 struct fetch {
@@ -32,9 +49,10 @@ struct fetch {
     struct kafka_fetch_response out;
     struct fetch_item *items;
     uint32_t item_count;
-    uint32_t next_item;     /* Of the present round. */
+    struct fetch_group *groups; /* In the order in which the request names them. */
+    uint32_t group_count;
+    uint32_t next_group;    /* Of the present round. */
     uint32_t pending_count; /* Calls out in the present step, and one for the loop that posts. */
-    bool is_inside;         /* The reading loop is on the stack. */
     bool is_watching;
     bool is_cancelling;
     bool has_error;
@@ -60,9 +78,14 @@ static enum partition_isolation isolation_of(const struct fetch *self)
 
 static void release_run(struct partition_call *call, struct partition *partition)
 {
-    (void)partition; /* The pin is the log's and outlives the partition. */
-    struct fetch_item *item = container_of(call, struct fetch_item, call);
-    partition_read_release(&item->read);
+    (void)partition; /* The pins are the logs' and outlive the partitions. */
+    struct fetch_group *group = container_of(call, struct fetch_group, call);
+    for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
+        if (item->has_read) {
+            partition_read_release(&item->read);
+            item->has_read = false;
+        }
+    }
     partition_call_return(call);
 }
 
@@ -82,24 +105,19 @@ static void end_release(struct fetch *self)
 
 static void release_on_returned(struct partition_call *call)
 {
-    struct fetch_item *item = container_of(call, struct fetch_item, call);
-    item->has_read = false;
-    end_release(item->fetch);
+    end_release(container_of(call, struct fetch_group, call)->fetch);
 }
 
 static void release_all(struct fetch *self)
 {
     check(self->pending_count == 0);
     self->pending_count = 1;
-    for (uint32_t i = 0; i < self->item_count; i++) {
-        struct fetch_item *item = &self->items[i];
-        if (!item->has_read) {
-            continue;
-        }
-        item->call.run = release_run;
-        item->call.on_returned = release_on_returned;
+    for (uint32_t i = 0; i < self->group_count; i++) {
+        struct fetch_group *group = &self->groups[i];
+        group->call.run = release_run;
+        group->call.on_returned = release_on_returned;
         self->pending_count += 1;
-        partition_call_post(&item->call);
+        partition_call_post(&group->call);
     }
     end_release(self);
 }
@@ -126,7 +144,7 @@ static void answer(struct fetch *self)
 
 static void add_aborted(struct fetch_item *item)
 {
-    struct fetch *self = item->fetch;
+    struct fetch *self = item->group->fetch;
     if (self->is_replica || self->in.isolation_level != 1) {
         return; /* Null: the reader did not ask. */
     }
@@ -154,9 +172,10 @@ static void add_records(struct fetch_item *item)
     if (log_read->slice_count == 1) {
         item->out->records.single = log_read->slices[0];
     }
-    item->fetch->byte_count += (int64_t)log_read->byte_count;
-    item->fetch->is_cut |= log_read->next_offset < log_read->offset_limit;
-    if (item->fetch->in.wants_ingested_times) {
+    struct fetch *self = item->group->fetch;
+    self->byte_count += (int64_t)log_read->byte_count;
+    self->is_cut |= log_read->next_offset < log_read->offset_limit;
+    if (self->in.wants_ingested_times) {
         item->out->ingested_times_ms = log_read->ingested_ms;
         item->out->ingested_times_ms_count = (int32_t)log_read->batch_count;
     }
@@ -164,7 +183,7 @@ static void add_records(struct fetch_item *item)
 
 static void take_read(struct fetch_item *item)
 {
-    struct fetch *self = item->fetch;
+    struct fetch *self = item->group->fetch;
     const struct partition_read *read = &item->read;
     struct kafka_fetch_response_partition_data *out = item->out;
     int32_t index = out->partition_index;
@@ -199,49 +218,36 @@ static void take_read(struct fetch_item *item)
     add_aborted(item);
 }
 
+static void read_on(struct fetch_group *group);
+
 static void read_on_done(struct partition_read *read)
 {
     struct fetch_item *item = container_of(read, struct fetch_item, read);
-    partition_call_return(&item->call);
-}
-
-static void read_run(struct partition_call *call, struct partition *partition)
-{
-    struct fetch_item *item = container_of(call, struct fetch_item, call);
-    if (partition == NULL) {
-        item->read = (struct partition_read){.fault = PARTITION_FAULT_NOT_HERE};
-        partition_call_return(call);
-        return;
-    }
-    item->read.on_done = read_on_done;
-    partition_read(partition, &item->read);
-}
-
-static void read_on_returned(struct partition_call *call)
-{
-    struct fetch_item *item = container_of(call, struct fetch_item, call);
-    struct fetch *self = item->fetch;
-    item->has_read = item->read.fault != PARTITION_FAULT_NOT_HERE;
+    struct fetch_group *group = item->group;
+    item->has_read = true;
     item->has_returned = true;
-    take_read(item);
-    if (!self->is_inside) {
-        self->next_item += 1;
-        read_round(self);
+    if (read->fault == PARTITION_FAULT_NONE && !read->has_diverged) {
+        group->byte_count += (int64_t)read->log_read.byte_count;
+    }
+    if (!group->is_inside) {
+        group->reading = item->next;
+        read_on(group);
     }
 }
 
-static void start_read(struct fetch_item *item)
+static void start_read(struct fetch_item *item, struct partition *partition)
 {
     const struct kafka_fetch_request_fetch_partition *in = item->in;
-    struct fetch *self = item->fetch;
-    int64_t left = self->byte_count_max - self->byte_count;
+    const struct fetch_group *group = item->group;
+    const struct fetch *self = group->fetch;
+    int64_t left = self->byte_count_max - group->byte_count;
     int64_t wanted = in->partition_max_bytes < left ? in->partition_max_bytes : left;
     item->has_returned = false;
     item->read = (struct partition_read){
         .offset = in->fetch_offset,
         .isolation = isolation_of(self),
         .byte_count_max = wanted > 0 ? (size_t)wanted : 0,
-        .at_least_one = self->byte_count == 0,
+        .at_least_one = group->byte_count == 0,
         .current_leader_epoch = in->current_leader_epoch,
         .last_fetched_epoch = self->is_replica ? in->last_fetched_epoch : -1,
         .replica = {.broker_id = self->in.replica_id >= 0 ? self->in.replica_id
@@ -249,10 +255,47 @@ static void start_read(struct fetch_item *item)
                     .broker_epoch = self->in.replica_state.replica_epoch,
                     .end = in->fetch_offset,
                     .flushed_end = in->flushed_offset,
-                    .now_ns = loop_now_ns(self->request->shard->loop)}};
-    item->call.run = read_run;
-    item->call.on_returned = read_on_returned;
-    partition_call_post(&item->call);
+                    .now_ns = loop_now_ns(group->loop)},
+        .on_done = read_on_done};
+    partition_read(partition, &item->read);
+}
+
+/* Item after item; a read that must wait for the disk comes back and goes on from there. */
+static void read_on(struct fetch_group *group)
+{
+    group->is_inside = true;
+    while (group->reading != NULL) {
+        struct fetch_item *item = group->reading;
+        struct partition *partition =
+            partition_map_find(group->call.map, &item->topic_id, item->in->partition);
+        if (partition == NULL) {
+            item->read = (struct partition_read){.fault = PARTITION_FAULT_NOT_HERE};
+        } else {
+            start_read(item, partition);
+            if (!item->has_returned) {
+                group->is_inside = false;
+                return;
+            }
+        }
+        group->reading = item->next;
+    }
+    group->is_inside = false;
+    partition_call_return(&group->call);
+}
+
+static void read_run(struct partition_call *call, struct partition *partition)
+{
+    (void)partition; /* Each item has its own. */
+    read_on(container_of(call, struct fetch_group, call));
+}
+
+static void read_on_returned(struct partition_call *call)
+{
+    struct fetch_group *group = container_of(call, struct fetch_group, call);
+    for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
+        take_read(item);
+    }
+    read_round(group->fetch);
 }
 
 static bool has_enough(const struct fetch *self)
@@ -261,22 +304,19 @@ static bool has_enough(const struct fetch *self)
            loop_now_ns(self->request->shard->loop) >= self->deadline_ns;
 }
 
-/* Reads item after item; a call that went to another shard comes back and goes on from there. */
+/* Group after group, each with what the ones before it have left of the bounds. */
 static void read_round(struct fetch *self)
 {
-    self->is_inside = true;
-    while (self->next_item < self->item_count) {
-        struct fetch_item *item = &self->items[self->next_item];
-        if (item->is_live) {
-            start_read(item);
-            if (!item->has_returned) {
-                self->is_inside = false;
-                return;
-            }
-        }
-        self->next_item += 1;
+    if (self->next_group < self->group_count) {
+        struct fetch_group *group = &self->groups[self->next_group];
+        self->next_group += 1;
+        group->byte_count = self->byte_count;
+        group->reading = group->first;
+        group->call.run = read_run;
+        group->call.on_returned = read_on_returned;
+        partition_call_post(&group->call);
+        return;
     }
-    self->is_inside = false;
     if (has_enough(self)) {
         answer(self);
         return;
@@ -295,26 +335,50 @@ static void end_watch(struct fetch *self)
         return;
     }
     self->is_watching = false;
-    self->next_item = 0;
+    self->next_group = 0;
     self->byte_count = 0;
     self->is_cut = false;
     read_round(self);
 }
 
+static void stop_watching(struct fetch_group *group)
+{
+    group->is_watching = false;
+    for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
+        parked_cancel(&item->wait);
+    }
+    partition_call_return(&group->call);
+}
+
+static void wake_deliver(struct mail *mail)
+{
+    stop_watching(container_of(mail, struct fetch_group, wake));
+}
+
+/* What this turn of the loop appends besides shall be in the same answer: followers would flush and
+ * ask for each of them alone. */
+static void wake_soon(struct fetch_group *group)
+{
+    if (!group->is_woken) {
+        group->is_woken = true;
+        group->wake.deliver = wake_deliver;
+        loop_defer(group->loop, &group->wake);
+    }
+}
+
 static void cancel_run(struct partition_call *call, struct partition *partition)
 {
     (void)partition;
-    struct fetch_item *item = container_of(call, struct fetch_item, cancel);
-    if (parked_is_waiting(&item->wait)) {
-        parked_cancel(&item->wait);
-        partition_call_return(&item->watch);
+    struct fetch_group *group = container_of(call, struct fetch_group, cancel);
+    if (group->is_watching && !group->is_woken) {
+        stop_watching(group);
     }
     partition_call_return(call);
 }
 
 static void cancel_on_returned(struct partition_call *call)
 {
-    end_watch(container_of(call, struct fetch_item, cancel)->fetch);
+    end_watch(container_of(call, struct fetch_group, cancel)->fetch);
 }
 
 static void cancel_all(struct fetch *self)
@@ -325,11 +389,11 @@ static void cancel_all(struct fetch *self)
     self->is_cancelling = true;
     timer_stop(&self->deadline);
     self->pending_count += 1;
-    for (uint32_t i = 0; i < self->item_count; i++) {
-        struct fetch_item *item = &self->items[i];
-        if (item->is_live) {
+    for (uint32_t i = 0; i < self->group_count; i++) {
+        struct fetch_group *group = &self->groups[i];
+        if (!group->has_ended) {
             self->pending_count += 1;
-            partition_call_post(&item->cancel);
+            partition_call_post(&group->cancel);
         }
     }
     end_watch(self);
@@ -338,23 +402,37 @@ static void cancel_all(struct fetch *self)
 static void watch_on_end(struct parked *wait, enum parked_end end)
 {
     (void)end; /* Whatever it was: reading again tells. */
-    partition_call_return(&container_of(wait, struct fetch_item, wait)->watch);
+    wake_soon(container_of(wait, struct fetch_item, wait)->group);
 }
 
 static void watch_run(struct partition_call *call, struct partition *partition)
 {
-    struct fetch_item *item = container_of(call, struct fetch_item, watch);
-    item->wait.on_end = watch_on_end;
-    if (partition == NULL) {
-        partition_call_return(call);
-        return;
+    (void)partition;
+    struct fetch_group *group = container_of(call, struct fetch_group, call);
+    group->is_watching = true;
+    group->is_woken = false;
+    for (struct fetch_item *item = group->first; item != NULL && !group->is_woken;
+         item = item->next) {
+        /* Beyond what this round has seen: it was too little. */
+        int64_t seen = item->read.log_read.next_offset > item->read.offset
+                           ? item->read.log_read.next_offset
+                           : item->read.offset;
+        item->wait = (struct parked){.wanted = seen + 1, .on_end = watch_on_end};
+        struct partition *watched =
+            partition_map_find(call->map, &item->topic_id, item->in->partition);
+        if (watched == NULL) {
+            wake_soon(group);
+        } else {
+            partition_watch(watched, item->read.isolation, &item->wait);
+        }
     }
-    partition_watch(partition, item->read.isolation, &item->wait);
 }
 
 static void watch_on_returned(struct partition_call *call)
 {
-    struct fetch *self = container_of(call, struct fetch_item, watch)->fetch;
+    struct fetch_group *group = container_of(call, struct fetch_group, call);
+    struct fetch *self = group->fetch;
+    group->has_ended = true;
     cancel_all(self);
     end_watch(self);
 }
@@ -373,31 +451,51 @@ static void watch_round(struct fetch *self)
     self->is_cancelling = false;
     self->pending_count = 1;
     timer_start_at(&self->deadline, self->deadline_ns);
-    /* A watch may end at once, and then all are called off: none may begin behind that. */
-    for (uint32_t i = 0; i < self->item_count && !self->is_cancelling; i++) {
-        struct fetch_item *item = &self->items[i];
-        if (!item->is_live) {
-            continue;
-        }
-        /* Beyond what this round has seen: it was too little. */
-        int64_t seen = item->read.log_read.next_offset > item->read.offset
-                           ? item->read.log_read.next_offset
-                           : item->read.offset;
-        item->wait = (struct parked){.wanted = seen + 1};
+    for (uint32_t i = 0; i < self->group_count; i++) {
+        struct fetch_group *group = &self->groups[i];
+        group->has_ended = false;
+        group->call.run = watch_run;
+        group->call.on_returned = watch_on_returned;
         self->pending_count += 1;
-        partition_call_post(&item->watch);
+        partition_call_post(&group->call);
     }
     end_watch(self);
 }
 
 /* ---- the request ---- */
 
+/* The group of the item's shard. */
+static void join_group(struct fetch *self, struct fetch_item *item)
+{
+    struct api_node *node = self->request->shard->node;
+    const struct api_shard *shard = dispatch_shard_of(node, &item->topic_id, item->in->partition);
+    uint32_t place = 0;
+    while (place < self->group_count && self->groups[place].call.map != shard->map) {
+        place += 1;
+    }
+    struct fetch_group *group = &self->groups[place];
+    if (place == self->group_count) {
+        self->group_count += 1;
+        *group = (struct fetch_group){.fetch = self, .loop = shard->loop};
+        group->call = (struct partition_call){.map = shard->map,
+                                              .home = self->request->shard->loop,
+                                              .topic_id = item->topic_id,
+                                              .index = item->in->partition};
+        group->cancel = group->call;
+        group->cancel.run = cancel_run;
+        group->cancel.on_returned = cancel_on_returned;
+        group->first = item;
+    } else {
+        group->last->next = item;
+    }
+    group->last = item;
+    item->group = group;
+}
+
 static void prepare_partition(struct fetch *self, const struct image_topic *topic,
                               const struct kafka_fetch_request_fetch_partition *in,
                               struct fetch_item *item)
 {
-    struct api_shard *shard = self->request->shard;
-    item->fetch = self;
     item->in = in;
     kafka_fetch_response_partition_data_defaults(item->out);
     item->out->partition_index = in->partition;
@@ -417,18 +515,8 @@ static void prepare_partition(struct fetch *self, const struct image_topic *topi
         self->has_error = true;
         return;
     }
-    struct partition_call call = {.map = dispatch_map_of(shard->node, &topic->id, in->partition),
-                                  .home = shard->loop,
-                                  .topic_id = topic->id,
-                                  .index = in->partition};
-    item->call = call;
-    item->watch = call;
-    item->watch.run = watch_run;
-    item->watch.on_returned = watch_on_returned;
-    item->cancel = call;
-    item->cancel.run = cancel_run;
-    item->cancel.on_returned = cancel_on_returned;
-    item->is_live = true;
+    item->topic_id = topic->id;
+    join_group(self, item);
 }
 
 static bool prepare_topic(struct fetch *self, const struct kafka_fetch_request_fetch_topic *in,
@@ -463,10 +551,12 @@ static bool prepare(struct fetch *self)
         count += (size_t)self->in.topics[i].partitions_count;
     }
     self->items = arena_take_array(arena, count, sizeof *self->items);
+    self->groups =
+        arena_take_array(arena, self->request->shard->node->shard_count, sizeof *self->groups);
     self->out.responses_count = self->in.topics_count;
     self->out.responses =
         arena_take_array(arena, (size_t)self->in.topics_count, sizeof *self->out.responses);
-    if (self->items == NULL || self->out.responses == NULL) {
+    if (self->items == NULL || self->groups == NULL || self->out.responses == NULL) {
         return false;
     }
     for (int32_t i = 0; i < self->in.topics_count; i++) {
