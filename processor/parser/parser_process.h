@@ -5,7 +5,8 @@
  * ends, or does not answer in time, it is killed, the question in hand fails (UNKNOWN, TIMEOUT),
  * and the next one starts another child; a child that cannot be started fails what waits.
  *
- * Owner: the processor's main. Loop: the one it was opened on, which must run until on_closed.
+ * Owner: the processor's main. Loop: the one it was opened on, which must run until on_closed, and
+ * whose thread must live as long as the process, because the child dies with it.
  * Limits: PARSER_PROCESS_TEXT_BYTES_MAX, PARSER_PROCESS_ASKS_MAX. */
 #pragma once
 
@@ -26,15 +27,15 @@ struct parser_process;
 
 struct parser_process_options {
     struct host_loop *loop;
-    const char *program; /* Copied; NULL: millrace-parser beside the running program. */
+    const char *program; /* Copied; the path of millrace-parser. */
     int64_t deadline_ms; /* Of one question while the child has it; 0: 5,000. */
 };
 
 /* Embedded by the asker; stays put until on_done. */
 struct parser_process_ask {
     /* Once, never from inside parser_process_ask(). OK: `script` lives until it returns, and its
-     * `fault` may be set. INVALID: the text is too long. FULL: too many wait. CANCELED: closed.
-     * NOT_FOUND: no program. */
+     * `fault` may be set; else it is NULL. FULL: too many wait. CANCELED: closed. NOT_FOUND: no
+     * program. UNKNOWN: the child died. TIMEOUT: it did not answer. */
     void (*on_done)(struct parser_process_ask *self, enum status status,
                     const Millrace__Plan__Script *script);
     /* The driver's. */
@@ -50,6 +51,7 @@ MUST_USE enum status parser_process_open(const struct parser_process_options *op
 /* What waits is answered with CANCELED; on_closed is the last event. */
 void parser_process_close(struct parser_process *self, void (*on_closed)(void *context),
                           void *context);
-/* `text` is copied. on_done tells, whatever happens. */
+/* `text` is copied; one that is too long is cut behind its bound, which its Script's fault tells.
+ * on_done comes, whatever happens. */
 void parser_process_ask(struct parser_process *self, struct parser_process_ask *ask,
                         const char *text, size_t text_bytes);
