@@ -521,6 +521,17 @@ void chain_rig_drain(struct chain_rig *self)
     }
 }
 
+void chain_rig_copy_route(struct chain_rig *self, const struct chain_rig *from)
+{
+    for (uint32_t p = 0; p < from->options.route_partition_count; p++) {
+        for (size_t i = 0; i < from->route[p].committed_count; i++) {
+            log_add(&self->route[p], from->route[p].records[i].key,
+                    from->route[p].records[i].value);
+        }
+        self->route[p].committed_count = self->route[p].record_count;
+    }
+}
+
 struct chain *chain_rig_chain(struct chain_rig *self, uint32_t stage, uint32_t partition)
 {
     return self->tasks[stage][partition % self->plan->stages[stage].task_count].chain;

@@ -111,5 +111,7 @@ void chain_rig_rescale(struct chain_rig *self, uint32_t stage, uint32_t task_cou
 void chain_rig_drain(struct chain_rig *self);
 /* Stage 1, in an epoch of its own: restoring begins behind here from now on. */
 void chain_rig_snapshot(struct chain_rig *self, uint32_t partition);
+/* What `from` has committed to its route, for reading it once more. */
+void chain_rig_copy_route(struct chain_rig *self, const struct chain_rig *from);
 /* The chain that has the partition. */
 struct chain *chain_rig_chain(struct chain_rig *self, uint32_t stage, uint32_t partition);
