@@ -54,6 +54,32 @@ enum partition_fault partition_state_fault(const struct partition *self, int32_t
     return self->role == PARTITION_ROLE_LEADER ? PARTITION_FAULT_NONE : PARTITION_FAULT_NOT_LEADER;
 }
 
+/* The log writes a marker and what it aborts as two records, and a crash may fall in between. */
+static enum status knows_aborted(struct partition *self, const struct log_aborted_txn *aborted,
+                                 bool *out_is_known)
+{
+    enum status status = STATUS_FULL;
+    for (uint32_t count_max = 16; status == STATUS_FULL; count_max *= 4) {
+        struct log_aborted_txn *rows = calloc(count_max, sizeof *rows);
+        if (rows == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        uint32_t count = 0;
+        status = log_list_aborted_txns(self->log, aborted->last_offset, aborted->last_offset + 1,
+                                       rows, count_max, &count);
+        bool is_known = false;
+        for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+            is_known = is_known || (rows[i].producer_id == aborted->producer_id &&
+                                    rows[i].last_offset == aborted->last_offset);
+        }
+        free(rows);
+        if (status == STATUS_OK) {
+            *out_is_known = is_known;
+        }
+    }
+    return status;
+}
+
 static enum status follow_marker(struct partition *self, const struct producer_write *write,
                                  bool is_replay)
 {
@@ -64,14 +90,18 @@ static enum status follow_marker(struct partition *self, const struct producer_w
         return STATUS_OK; /* A marker without data decides nothing here. */
     }
     TRY(status);
-    if (!end.is_aborted || is_replay) {
+    if (!end.is_aborted) {
         return STATUS_OK;
     }
     struct log_aborted_txn aborted = {.producer_id = write->producer_id,
                                       .first_offset = end.first_offset,
                                       .last_offset = end.last_offset,
                                       .last_stable_offset = end.last_stable_offset};
-    return log_append_aborted_txn(self->log, &aborted);
+    bool is_known = false;
+    if (is_replay) {
+        TRY(knows_aborted(self, &aborted, &is_known));
+    }
+    return is_known ? STATUS_OK : log_append_aborted_txn(self->log, &aborted);
 }
 
 enum status partition_state_follow(struct partition *self, const uint8_t *batch, size_t byte_count,

@@ -74,7 +74,7 @@ void partition_state_advance(struct partition *self);
 /* Producers and transactions as the log has them: newest snapshot, then the tail. */
 MUST_USE enum status partition_state_rebuild(struct partition *self);
 /* Follows an appended or replayed batch in the producers' and transactions' state. At replay the
- * log knows its aborted transactions already. */
+ * log knows its aborted transactions already, but perhaps not the last ones. */
 MUST_USE enum status partition_state_follow(struct partition *self, const uint8_t *batch,
                                             size_t byte_count, bool is_replay);
 /* What a batch's header means for its producer; false when it has none. */
