@@ -120,9 +120,24 @@ static bool is_sound(const struct kafka_transaction_log_value *value)
            value->producer_epoch >= 0;
 }
 
+/* How long it was open before this term is told by the wall clocks of two brokers, which may
+ * disagree or jump, so it counts for no more than the timeout and no less than nothing. From then
+ * on the loop's own clock runs. */
+static int64_t deadline_ns(const struct txn_book *self, const struct txn *txn)
+{
+    int64_t open_ms = self->is_live ? 0 : txn_book_now_ms(self) - txn->start_ms;
+    open_ms = open_ms < 0 ? 0 : open_ms > txn->timeout_ms ? txn->timeout_ms : open_ms;
+    return loop_now_ns(ledger_loop(self->ledger)) + (txn->timeout_ms - open_ms) * CLOCK_NS_PER_MS;
+}
+
 static void follow_phase(struct txn_book *self, struct txn *txn)
 {
     list_remove(&txn->in_phase);
+    if (txn->phase != TXN_ONGOING) {
+        txn->deadline_ns = 0;
+    } else if (txn->deadline_ns == 0) {
+        txn->deadline_ns = deadline_ns(self, txn);
+    }
     if (txn->phase == TXN_ONGOING) {
         list_append(&self->ongoing, &txn->in_phase);
         if (self->is_live && !self->sweep_timer.is_armed) {
@@ -218,11 +233,11 @@ static void sweep_on_timer(struct timer *timer)
 {
     struct txn_book *self = container_of(timer, struct txn_book, sweep_timer);
     check(self->magic == TXN_BOOK_MAGIC);
-    int64_t now_ms = txn_book_now_ms(self);
+    int64_t now_ns = loop_now_ns(ledger_loop(self->ledger));
     list_for_each_removable(link, &self->ongoing)
     {
         struct txn *txn = container_of(link, struct txn, in_phase);
-        if (now_ms - txn->start_ms >= txn->timeout_ms) {
+        if (now_ns >= txn->deadline_ns) {
             trace_line(ledger_loop(self->ledger)->trace, TRACE_INFO, "txn", "timed_out",
                        "id=\"%.*s\" producer=%lld epoch=%d action=abort",
                        txn->entry.name.byte_count, txn->entry.name.bytes,

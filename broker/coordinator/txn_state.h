@@ -61,6 +61,7 @@ struct txn {
     int64_t record_offset;
     struct list in_phase; /* In the book's list of ongoing ones. */
     /* This term's: */
+    int64_t deadline_ns; /* Of the open transaction, by the loop's clock; 0: none is open. */
     struct txn_grant grant;
     struct list waiters;       /* Calls that wait for its end. */
     struct txn_settle *settle; /* Ends it; NULL: nothing to do. */
