@@ -16,6 +16,7 @@
 #define DIES_OPEN 4U
 #define DIES_ENDING 4U
 #define FORGETS 2U
+#define RENAMES 30U /* Of those who die with an open transaction. */
 
 static bool chance(struct txn_actor *self, uint64_t percent)
 {
@@ -200,6 +201,7 @@ static void life_on_closed(void *context)
     struct txn_actor *self = context;
     self->is_open = false;
     if (self->txn != 0) {
+        self->generation += chance(self, RENAMES);
         leave_txn(self, self->is_commit ? TXN_HISTORY_UNKNOWN : TXN_HISTORY_ABORTED);
     }
     act_later(self, FENCED_NS_MAX);
@@ -218,11 +220,13 @@ static void open_core(struct txn_actor *self)
         bootstrap[i].port = 9092;
         snprintf(bootstrap[i].host, sizeof bootstrap[i].host, "node-%u", i + 1);
     }
+    snprintf(self->transactional_id, sizeof self->transactional_id, "%s.%u",
+             self->options.transactional_id, self->generation);
     struct txn_core_options options = {
         .producer = {.loop = self->options.loop,
                      .bootstrap = bootstrap,
                      .bootstrap_count = self->options.broker_count,
-                     .client_id = self->options.transactional_id,
+                     .client_id = self->transactional_id,
                      .codec = COMPRESSION_NONE,
                      .linger_ms = 5,
                      .batch_bytes_max = 2000,
@@ -230,7 +234,7 @@ static void open_core(struct txn_actor *self)
                      .buffer_bytes_max = 1 << 20,
                      .request_timeout_ms = 3000,
                      .delivery_timeout_ms = 30000,
-                     .transactional_id = self->options.transactional_id,
+                     .transactional_id = self->transactional_id,
                      .transaction_timeout_ms = sim_world_between(&self->options.loop->prng,
                                                                  TIMEOUT_MS_MIN, TIMEOUT_MS_MAX),
                      .on_delivery = on_delivery,

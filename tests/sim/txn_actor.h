@@ -2,7 +2,8 @@
  * aborts, forgets an open transaction, and dies in the middle of anything.
  *
  * It dies by closing the core and making a new one with the same id, which fences what is left of
- * it. Two of them may share an id and fence each other.
+ * it, or with another id, so that only time ends what is left open. Two of them may share an id and
+ * fence each other.
  *
  * Owner: the workload. Loop: the client node's. Limits: TXN_ACTOR_RECORDS_MAX per transaction. */
 #pragma once
@@ -17,8 +18,8 @@ struct txn_actor_options {
     struct sim_world *world;
     struct loop *loop;
     struct txn_history *history;
-    uint32_t producer; /* For the history. */
-    const char *transactional_id;
+    uint32_t producer;            /* For the history. */
+    const char *transactional_id; /* The beginning of it. */
     int32_t partition_count;
     uint32_t broker_count;
     int64_t pace_ns_max;
@@ -36,6 +37,8 @@ struct txn_actor {
     bool is_commit;
     uint32_t ended_count; /* Transactions that ended as was asked. */
     uint32_t death_count;
+    uint32_t generation; /* Part of the id. */
+    char transactional_id[32];
 };
 
 /* On the client's node, whose memory it lives in or outlives. */
