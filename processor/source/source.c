@@ -537,25 +537,28 @@ void source_close(struct source *self)
 static void open_core(struct source *self)
 {
     const struct source_options *options = &self->options;
-    struct consumer_core_options core = {.loop = options->loop,
-                                         .bootstrap = options->bootstrap,
-                                         .bootstrap_count = options->bootstrap_count,
-                                         .client_id = options->client_id,
-                                         .is_committed = true,
-                                         .is_end_uncommitted = options->is_bounded,
-                                         .reset = options->back_count > 0 ? CONSUMER_RESET_EARLIEST
-                                                                          : CONSUMER_RESET_FAIL,
-                                         .buffer_bytes_max = options->buffer_bytes_max,
-                                         .partition_bytes_max = PARTITION_BYTES_MAX,
-                                         .fetch_bytes_max = FETCH_BYTES_MAX,
-                                         .fetch_wait_ms = options->fetch_wait_ms,
-                                         .request_timeout_ms = options->request_timeout_ms,
-                                         .on_fetched = core_on_fetched,
-                                         .on_heard = core_on_heard,
-                                         .on_fault = core_on_fault,
-                                         .on_placed = core_on_placed,
-                                         .on_closed = core_on_closed,
-                                         .context = self};
+    struct consumer_core_options core = {
+        .loop = options->loop,
+        .bootstrap = options->bootstrap,
+        .bootstrap_count = options->bootstrap_count,
+        .client_id = options->client_id,
+        .is_committed = true,
+        .is_end_uncommitted = options->is_bounded,
+        .reset = options->back_count > 0 ? CONSUMER_RESET_EARLIEST : CONSUMER_RESET_FAIL,
+        .buffer_bytes_max = options->buffer_bytes_max,
+        .partition_bytes_max =
+            options->part_bytes_max == 0 || options->part_bytes_max > PARTITION_BYTES_MAX
+                ? PARTITION_BYTES_MAX
+                : (int32_t)options->part_bytes_max,
+        .fetch_bytes_max = FETCH_BYTES_MAX,
+        .fetch_wait_ms = options->fetch_wait_ms,
+        .request_timeout_ms = options->request_timeout_ms,
+        .on_fetched = core_on_fetched,
+        .on_heard = core_on_heard,
+        .on_fault = core_on_fault,
+        .on_placed = core_on_placed,
+        .on_closed = core_on_closed,
+        .context = self};
     consumer_core_init(&self->core, &core);
     self->options.bootstrap = NULL; /* The core has its copy. */
 }

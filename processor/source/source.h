@@ -61,6 +61,7 @@ struct source_options {
      * where the log begins. */
     int64_t back_count;
     size_t buffer_bytes_max;
+    size_t part_bytes_max; /* As fetched at once of a partition; 0: 1 MiB. */
     int64_t fetch_wait_ms;
     int64_t request_timeout_ms;
     /* Something new: parts, ends, positions. From the loop, never from inside a call. */

@@ -205,6 +205,7 @@ static bool open_source(struct task_attempt *self, struct source_options *option
     options->bootstrap_count = own->bootstrap_count;
     options->client_id = own->client_id;
     options->buffer_bytes_max = own->input_bytes_max;
+    options->part_bytes_max = own->epoch_bytes_max;
     options->fetch_wait_ms = FETCH_WAIT_MS;
     options->request_timeout_ms = own->request_timeout_ms;
     options->on_news = source_on_news;
