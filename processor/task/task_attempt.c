@@ -655,7 +655,6 @@ enum status task_attempt_open(const struct task_setup *setup,
     self->inputs = inputs;
     self->back_count = BACK_FIRST;
     self->progress_offset = -1;
-    self->opened_ns = loop_now_ns(setup->options.loop);
     timer_init(&self->wake, &setup->options.loop->timers, wake_on_fire);
     enum status status = open_sink(self);
     if (status != STATUS_OK) {

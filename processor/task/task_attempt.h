@@ -92,7 +92,8 @@ struct task_attempt {
     size_t found_bytes;
     uint64_t restored_count;
     struct task_input *inputs; /* Owned; by place in the setup's partitions. */
-    int64_t opened_ns;
+    int64_t flow_began_ns;     /* The first row of the task's life, or the input's opening. */
+    bool has_flowed;
     int64_t epoch_not_before_ns;
     struct task_epoch epoch;
     struct task_fault fault;

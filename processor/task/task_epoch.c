@@ -8,6 +8,11 @@
 #define EPOCH_ARENA_BYTES_MAX ((size_t)64 << 20)
 #define PROGRESS_VERSION 1U
 #define NS_PER_US INT64_C(1000)
+/* A partition counts as never written only when it has been empty for so long, counted from the
+ * task's first row ever, or from its beginning while there is none: where data begins to flow, no
+ * partition may run ahead of the others just because its first record came first. */
+#define EMPTY_AFTER_FLOW_US INT64_C(2000000)
+#define EMPTY_AFTER_US INT64_C(5000000)
 
 /* ---- the chain's callbacks ---- */
 
@@ -86,10 +91,14 @@ static Millrace__Processor__MarkState state_of(const struct task_attempt *self,
     if (!view->is_at_end) {
         return MILLRACE__PROCESSOR__MARK_STATE__MARK_UNKNOWN;
     }
-    if (view->is_unwritten) {
-        return MILLRACE__PROCESSOR__MARK_STATE__MARK_EMPTY;
-    }
     int64_t idle_us = self->setup->plan->source->idle_after_us;
+    if (view->is_unwritten) {
+        int64_t empty_us = self->has_flowed ? EMPTY_AFTER_FLOW_US : EMPTY_AFTER_US;
+        empty_us = idle_us < empty_us ? idle_us : empty_us;
+        return view->heard_ns - self->flow_began_ns >= empty_us * NS_PER_US
+                   ? MILLRACE__PROCESSOR__MARK_STATE__MARK_EMPTY
+                   : MILLRACE__PROCESSOR__MARK_STATE__MARK_UNKNOWN;
+    }
     /* Quiet is what a broker has said lately, not what nobody could ask. */
     bool is_quiet = view->heard_ns - view->record_ns >= idle_us * NS_PER_US;
     return is_quiet ? MILLRACE__PROCESSOR__MARK_STATE__MARK_IDLE
@@ -118,6 +127,9 @@ enum status task_epoch_begin_first(struct task_attempt *self)
 {
     arena_init(&self->epoch.arena, EPOCH_ARENA_BYTES_MAX);
     self->epoch_not_before_ns = INT64_MIN;
+    self->flow_began_ns = now_of(self);
+    self->has_flowed = self->progress != NULL && self->progress->totals != NULL &&
+                       self->progress->totals->input_rows > 0;
     return STATUS_OK;
 }
 
@@ -254,6 +266,10 @@ void task_epoch_turn(struct task_attempt *self)
     if (status != STATUS_OK) {
         task_attempt_judge_chain(self, status, rows.origin.partition, offset);
         return;
+    }
+    if (!self->has_flowed) {
+        self->has_flowed = true;
+        self->flow_began_ns = now_of(self);
     }
     epoch->row_count += rows.row_count;
     forget_mark(self, rows.origin.partition);

@@ -9,7 +9,7 @@
 
 static const struct sim_workload *const rows[] = {
     workload_disk, workload_net, workload_quorum, workload_controller,
-    workload_cluster,
+    workload_cluster, workload_job,
     workload_log,
 };
 

@@ -24,3 +24,4 @@ extern const struct sim_workload workload_net[];
 extern const struct sim_workload workload_quorum[];
 extern const struct sim_workload workload_cluster[];
 extern const struct sim_workload workload_controller[];
+extern const struct sim_workload workload_job[];
