@@ -26,7 +26,8 @@ enum millrace_start_kind {
     MILLRACE_START_EARLIEST,
     MILLRACE_START_OFFSET,    /* `value` is the offset. */
     MILLRACE_START_TIME,      /* The first record of time `value` (ms) or later; else the end. */
-    MILLRACE_START_COMMITTED, /* The group's offset; else as MILLRACE_START_LATEST. */
+    MILLRACE_START_COMMITTED, /* The group's offset; else as MILLRACE_START_LATEST. For a partition
+                                 that is named. */
 };
 
 struct millrace_start {
@@ -41,6 +42,15 @@ enum millrace_reset {
     MILLRACE_RESET_LATEST,
 };
 
+/* What the group does with the partitions. Told from within millrace_consumer_poll(), on its
+ * thread; the callback may ask for positions, seek and commit. */
+enum millrace_partitions_event {
+    MILLRACE_PARTITIONS_ASSIGNED, /* New ones; their positions are the group's offsets. */
+    MILLRACE_PARTITIONS_REVOKED,  /* About to go: the last chance to commit. */
+    MILLRACE_PARTITIONS_LOST,     /* Others have them already; nothing can be committed. */
+};
+typedef void millrace_on_partitions(void *context, enum millrace_partitions_event event);
+
 struct millrace_consumer_options {
     size_t size;
     enum millrace_isolation isolation;
@@ -51,6 +61,13 @@ struct millrace_consumer_options {
     size_t buffer_bytes;                  /* Fetched ahead in all. 0: 32 MiB. */
     size_t partition_bytes;               /* Of one partition in one fetch. 0: 1 MiB. */
     int64_t fetch_wait_ms;                /* A broker without news answers after it. 0: 500. */
+    struct millrace_bytes instance_id;    /* Keeps its partitions over a restart. Null: none. */
+    int64_t rebalance_timeout_ms; /* The others wait so long for this one's next poll. 0: 60,000. */
+    int64_t
+        auto_commit_ms; /* What was polled is committed so often, once the next poll shows that
+                           it was worked on, before partitions go, and by the close. 0: never. */
+    millrace_on_partitions *on_partitions; /* May be NULL. */
+    void *context;
 };
 
 /* Does not wait. `options` may be NULL. */
@@ -76,7 +93,8 @@ MILLRACE_EXPORT int millrace_consumer_assign(struct millrace_consumer *consumer,
                                              const struct millrace_assignment *assignments,
                                              size_t assignment_count, int64_t timeout_ms,
                                              struct millrace_error *error);
-/* Joins the group; partitions come with the polls. */
+/* Joins the group, or changes what it reads there; partitions come with the polls. Does not wait. A
+ * poll answers once with the reason when the group refuses this consumer for good. */
 MILLRACE_EXPORT int millrace_consumer_subscribe(struct millrace_consumer *consumer,
                                                 const struct millrace_bytes *topics,
                                                 size_t topic_count, struct millrace_error *error);

@@ -1,5 +1,4 @@
-/* Prints a topic from its start until no record comes for two seconds: hello-consume HOST:PORT
- * TOPIC */
+/* Prints a topic until no record comes for two seconds: hello-consume HOST:PORT TOPIC */
 #include <millrace/client.h>
 
 int main(int count, char **arguments)

@@ -2,10 +2,9 @@
  *
  * The loop puts what was fetched into an inbox; a poll takes one piece, opens it on its own thread,
  * and sends the empty piece back, which makes room for more. */
-#include "client/consumer_core.h"
+#include "client/millrace/consumer_membership.h"
 #include "client/millrace/received_batch.h"
-#include "client/millrace/session.h"
-#include "client/millrace/trouble.h"
+#include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -15,150 +14,69 @@
 #define FETCH_BYTES_MAX ((size_t)50 << 20)
 #define FETCH_WAIT_MS_DEFAULT 500
 #define FETCH_WAIT_MS_MAX 60000
-#define FAULTS_MAX 64U
-#define TOPIC_BYTES_MAX 249U
-
-struct fault {
-    char topic[TOPIC_BYTES_MAX + 1];
-    int32_t partition;
-    enum status status;
-    int16_t error_code;
-};
-
-struct millrace_consumer {
-    struct session_handle handle;
-    struct host_gate gate;
-    struct consumer_core core;        /* The loop's. */
-    struct decompressor decompressor; /* The polling thread's. */
-    struct mail returned_mail;
-    /* The gate guards what follows. */
-    struct list inbox;
-    struct list returned; /* On their way back to the core. */
-    bool is_returned_posted;
-    bool is_polling;
-    bool is_closed;
-    bool is_placed;
-    struct fault faults[FAULTS_MAX];
-    uint32_t fault_count;
-};
-
-static int explain_fault(const struct fault *fault, struct millrace_error *error)
-{
-    char what[320];
-    if (fault->partition < 0) {
-        (void)snprintf(what, sizeof what, "cannot read topic %s", fault->topic);
-    } else {
-        (void)snprintf(what, sizeof what, "cannot read %s, partition %d", fault->topic,
-                       fault->partition);
-    }
-    return trouble_either(error, fault->status, fault->error_code, what);
-}
-
-/* ---- from the core: on the loop ---- */
-
-static void core_on_fetched(void *context, struct consumer_fetched *fetched)
-{
-    struct millrace_consumer *self = context;
-    host_gate_enter(&self->gate);
-    list_append(&self->inbox, &fetched->in_line);
-    host_gate_tell(&self->gate);
-    host_gate_leave(&self->gate);
-}
-
-/* Takes out of the inbox what is of no use any more: all, or one partition's. */
-static void purge(struct millrace_consumer *self, const struct consumer_partition *partition)
-{
-    struct list dropped;
-    list_init(&dropped);
-    host_gate_enter(&self->gate);
-    list_for_each_removable(link, &self->inbox)
-    {
-        struct consumer_fetched *fetched = container_of(link, struct consumer_fetched, in_line);
-        if (partition == NULL || fetched->partition == partition) {
-            list_remove(link);
-            list_append(&dropped, link);
-        }
-    }
-    host_gate_leave(&self->gate);
-    struct list *link;
-    while ((link = list_take_first(&dropped)) != NULL) {
-        struct consumer_fetched *fetched = container_of(link, struct consumer_fetched, in_line);
-        fetched->generation -= 1; /* It was not read, so it must not move the reader. */
-        consumer_core_give_back(&self->core, fetched);
-    }
-}
-
-static void core_on_fault(void *context, const struct consumer_fault *fault)
-{
-    struct millrace_consumer *self = context;
-    host_gate_enter(&self->gate);
-    if (self->fault_count < FAULTS_MAX) {
-        struct fault *place = &self->faults[self->fault_count++];
-        *place = (struct fault){.partition = fault->partition,
-                                .status = fault->status,
-                                .error_code = fault->error_code};
-        (void)snprintf(place->topic, sizeof place->topic, "%.*s", fault->topic.byte_count,
-                       fault->topic.bytes);
-    }
-    host_gate_tell(&self->gate);
-    host_gate_leave(&self->gate);
-}
-
-static void core_on_placed(void *context)
-{
-    struct millrace_consumer *self = context;
-    host_gate_enter(&self->gate);
-    self->is_placed = true;
-    host_gate_tell(&self->gate);
-    host_gate_leave(&self->gate);
-}
-
-static void returned_deliver(struct mail *mail)
-{
-    struct millrace_consumer *self = container_of(mail, struct millrace_consumer, returned_mail);
-    struct list taken;
-    list_init(&taken);
-    host_gate_enter(&self->gate);
-    self->is_returned_posted = false;
-    struct list *link;
-    while ((link = list_take_first(&self->returned)) != NULL) {
-        list_append(&taken, link);
-    }
-    host_gate_leave(&self->gate);
-    while ((link = list_take_first(&taken)) != NULL) {
-        struct consumer_fetched *fetched = container_of(link, struct consumer_fetched, in_line);
-        const struct consumer_partition *partition = fetched->partition;
-        bool has_fault =
-            fetched->fault != STATUS_OK && fetched->generation == partition->generation;
-        consumer_core_give_back(&self->core, fetched);
-        if (has_fault) {
-            purge(self, partition);
-        }
-    }
-}
+#define SESSION_TIMEOUT_MS_DEFAULT 10000
+#define REBALANCE_TIMEOUT_MS_DEFAULT 60000
+#define TIMEOUT_MS_MAX INT32_MAX
 
 /* ---- polling ---- */
 
-static void give_back(struct millrace_consumer *self, struct consumer_fetched *fetched)
+/* Waits for something to give. Nothing by then: 0 and neither of both. */
+static int await_fetched(struct millrace_consumer *self, int64_t until_ns,
+                         struct consumer_fetched **out_fetched, struct millrace_error *error)
 {
-    host_gate_enter(&self->gate);
-    list_append(&self->returned, &fetched->in_line);
-    if (!self->is_returned_posted) {
-        self->is_returned_posted = true;
-        self->returned_mail = (struct mail){.deliver = returned_deliver};
-        mailbox_post(&self->handle.session->host.loop.mailbox, &self->returned_mail);
+    bool is_first = true;
+    bool is_in_time = true;
+    for (;;) {
+        consumer_membership_poll(self, is_first);
+        is_first = false;
+        host_gate_enter(&self->gate);
+        bool is_due = false;
+        while (list_is_empty(&self->inbox) && self->fault_count == 0 && !self->is_closed &&
+               !is_due && is_in_time) {
+            int64_t wake_ns = consumer_membership_wake_ns(self, until_ns);
+            is_in_time = host_gate_wait(&self->gate, wake_ns) || wake_ns < until_ns;
+            is_due = consumer_membership_is_due(self);
+        }
+        bool is_closed = self->is_closed;
+        struct consumer_handle_fault fault = {0};
+        bool has_fault = !is_closed && !is_due && self->fault_count > 0;
+        struct list *first = NULL;
+        if (has_fault) {
+            fault = consumer_handle_take_fault(self);
+        } else if (!is_closed && !is_due) {
+            first = list_take_first(&self->inbox);
+        }
+        host_gate_leave(&self->gate);
+        if (is_closed) {
+            return trouble_closed(error);
+        }
+        if (has_fault) {
+            return consumer_handle_explain(&fault, error);
+        }
+        if (!is_due) {
+            *out_fetched =
+                first == NULL ? NULL : container_of(first, struct consumer_fetched, in_line);
+            return trouble_none(error);
+        }
     }
-    self->is_polling = false;
-    host_gate_tell(&self->gate);
-    host_gate_leave(&self->gate);
 }
 
-static struct fault take_fault(struct millrace_consumer *self)
+static int poll(struct millrace_consumer *self, int64_t until_ns, struct millrace_batch **out_batch,
+                struct millrace_error *error)
 {
-    struct fault first = self->faults[0];
-    self->fault_count -= 1;
-    memmove(&self->faults[0], &self->faults[1], self->fault_count * sizeof *self->faults);
-    return first;
+    struct consumer_fetched *fetched = NULL;
+    int code = await_fetched(self, until_ns, &fetched, error);
+    if (code != MILLRACE_OK || fetched == NULL) {
+        return code;
+    }
+    enum status status = received_batch_open(fetched, &self->decompressor, out_batch);
+    fetched->fault = status != STATUS_OK ? status : fetched->fault;
+    if (status != STATUS_OK) {
+        fetched->next_offset = fetched->source.position;
+    }
+    consumer_handle_give_back(self, fetched);
+    return status == STATUS_OK ? trouble_none(error)
+                               : trouble_status(error, status, "cannot open what was fetched");
 }
 
 int millrace_consumer_poll(struct millrace_consumer *self, int64_t timeout_ms,
@@ -167,68 +85,22 @@ int millrace_consumer_poll(struct millrace_consumer *self, int64_t timeout_ms,
     *out_batch = NULL;
     int64_t until_ns = session_until_ns(timeout_ms);
     host_gate_enter(&self->gate);
-    if (self->is_polling) {
-        host_gate_leave(&self->gate);
+    bool is_polling = self->is_polling;
+    self->is_polling = true;
+    host_gate_leave(&self->gate);
+    if (is_polling) {
         return trouble_argument(error, "another thread polls this consumer",
                                 "poll a consumer from one thread at a time");
     }
-    bool is_in_time = true;
-    while (list_is_empty(&self->inbox) && self->fault_count == 0 && !self->is_closed &&
-           is_in_time) {
-        is_in_time = host_gate_wait(&self->gate, until_ns);
-    }
-    bool is_closed = self->is_closed;
-    struct fault fault = {0};
-    bool has_fault = !is_closed && self->fault_count > 0;
-    struct list *first = NULL;
-    if (has_fault) {
-        fault = take_fault(self);
-    } else if (!is_closed) {
-        first = list_take_first(&self->inbox);
-    }
-    self->is_polling = first != NULL;
+    int code = poll(self, until_ns, out_batch, error);
+    host_gate_enter(&self->gate);
+    self->is_polling = false;
+    host_gate_tell(&self->gate);
     host_gate_leave(&self->gate);
-    if (is_closed) {
-        return trouble_closed(error);
-    }
-    if (has_fault) {
-        return explain_fault(&fault, error);
-    }
-    if (first == NULL) {
-        return trouble_none(error);
-    }
-    struct consumer_fetched *fetched = container_of(first, struct consumer_fetched, in_line);
-    enum status status = received_batch_open(fetched, &self->decompressor, out_batch);
-    fetched->fault = status != STATUS_OK ? status : fetched->fault;
-    if (status != STATUS_OK) {
-        fetched->next_offset = fetched->source.position;
-    }
-    give_back(self, fetched);
-    return status == STATUS_OK ? trouble_none(error)
-                               : trouble_status(error, status, "cannot open what was fetched");
+    return code;
 }
 
 /* ---- moving ---- */
-
-enum consumer_verb { OPEN, ASSIGN, SEEK, PAUSE, POSITIONS, LOOK, CLOSE };
-
-struct consumer_call {
-    struct session_call call;
-    struct millrace_consumer *consumer;
-    enum consumer_verb verb;
-    const struct consumer_core_options *options;
-    const struct millrace_assignment *assignments;
-    size_t assignment_count;
-    bool is_paused;
-    struct positions *positions;
-    enum status status;
-};
-
-struct positions {
-    struct millrace_positions list;
-    struct millrace_position *rows;            /* Owned, with the texts. */
-    const struct millrace_position **pointers; /* Owned. */
-};
 
 static struct wire_text text_of(struct millrace_bytes bytes)
 {
@@ -251,13 +123,18 @@ static struct consumer_start start_of(const struct millrace_start *start)
     return (struct consumer_start){.kind = CONSUMER_START_LATEST};
 }
 
-static void run_assign(struct consumer_call *mine)
+static void run_assign(struct consumer_handle_call *mine)
 {
     struct millrace_consumer *self = mine->consumer;
+    if (self->group.magic != 0 && self->group.topic_count > 0) {
+        mine->status = STATUS_BUSY;
+        return;
+    }
     consumer_core_unassign(&self->core);
-    purge(self, NULL);
+    consumer_handle_purge(self, NULL);
     host_gate_enter(&self->gate);
     self->fault_count = 0;
+    self->polled_count = 0;
     self->is_placed = mine->assignment_count == 0;
     host_gate_leave(&self->gate);
     for (size_t i = 0; i < mine->assignment_count && mine->status == STATUS_OK; i++) {
@@ -267,7 +144,7 @@ static void run_assign(struct consumer_call *mine)
     }
 }
 
-static void run_seek(struct consumer_call *mine)
+static void run_seek(struct consumer_handle_call *mine)
 {
     struct millrace_consumer *self = mine->consumer;
     const struct millrace_assignment *one = mine->assignments;
@@ -277,11 +154,13 @@ static void run_seek(struct consumer_call *mine)
     mine->status =
         consumer_core_seek(&self->core, text_of(one->topic), one->partition, start_of(&one->start));
     if (mine->status == STATUS_OK) {
-        purge(self, consumer_core_find(&self->core, text_of(one->topic), one->partition));
+        consumer_handle_purge(self,
+                              consumer_core_find(&self->core, text_of(one->topic), one->partition));
     }
 }
 
-static enum status list_positions(struct millrace_consumer *self, struct positions **out)
+static enum status list_positions(struct millrace_consumer *self,
+                                  struct consumer_handle_positions **out)
 {
     size_t count = 0;
     size_t text_bytes = 0;
@@ -291,7 +170,7 @@ static enum status list_positions(struct millrace_consumer *self, struct positio
         text_bytes +=
             (size_t)container_of(link, struct consumer_partition, in_core)->topic->name_bytes;
     }
-    struct positions *positions = calloc(1, sizeof *positions);
+    struct consumer_handle_positions *positions = calloc(1, sizeof *positions);
     struct millrace_position *rows = calloc(1, count * sizeof *rows + text_bytes + 1);
     const struct millrace_position **pointers = calloc(count + 1, sizeof *pointers);
     if (positions == NULL || rows == NULL || pointers == NULL) {
@@ -321,54 +200,55 @@ static enum status list_positions(struct millrace_consumer *self, struct positio
         text += byte_count;
         i += 1;
     }
-    *positions = (struct positions){{pointers, i}, rows, pointers};
+    *positions = (struct consumer_handle_positions){{pointers, i}, rows, pointers};
     *out = positions;
     return STATUS_OK;
 }
 
 static void core_on_closed(void *context)
 {
-    struct consumer_call *mine = context;
-    session_end(&mine->call);
+    struct millrace_consumer *self = context;
+    session_end(&self->closing->call);
 }
 
-static void run_close(struct consumer_call *mine)
+static void run_close(struct consumer_handle_call *mine)
 {
     struct millrace_consumer *self = mine->consumer;
     if (self->core.magic == 0) {
         session_end(&mine->call);
         return;
     }
-    consumer_core_unassign(&self->core);
-    purge(self, NULL);
-    self->core.options.context = mine;
-    consumer_core_close(&self->core);
+    self->closing = mine;
+    consumer_membership_close(self, mine->until_ns);
 }
 
 static void consumer_run(struct session_call *call)
 {
-    struct consumer_call *mine = container_of(call, struct consumer_call, call);
+    struct consumer_handle_call *mine = container_of(call, struct consumer_handle_call, call);
     struct millrace_consumer *self = mine->consumer;
     host_gate_enter(&self->gate);
     bool is_closed = self->is_closed;
     host_gate_leave(&self->gate);
-    if (mine->verb == CLOSE) {
+    if (mine->verb == CONSUMER_CLOSE) {
         run_close(mine);
         return;
     }
     mine->status = STATUS_OK;
     if (is_closed) {
         mine->status = STATUS_CLOSED;
-    } else if (mine->verb == OPEN) {
+    } else if (self->core.magic != 0 && consumer_membership_serve(mine)) {
+        return; /* It ends the call. */
+    } else if (mine->verb == CONSUMER_OPEN) {
         consumer_core_init(&self->core, mine->options);
-    } else if (mine->verb == ASSIGN) {
+        consumer_membership_open(self, mine->options);
+    } else if (mine->verb == CONSUMER_ASSIGN) {
         run_assign(mine);
-    } else if (mine->verb == SEEK) {
+    } else if (mine->verb == CONSUMER_SEEK) {
         run_seek(mine);
-    } else if (mine->verb == PAUSE) {
+    } else if (mine->verb == CONSUMER_PAUSE) {
         mine->status = consumer_core_pause(&self->core, text_of(mine->assignments->topic),
                                            mine->assignments->partition, mine->is_paused);
-    } else if (mine->verb == LOOK) {
+    } else if (mine->verb == CONSUMER_LOOK) {
         mine->status = self->core.cluster.has_refreshed ? self->core.cluster.refresh_status
                                                         : STATUS_UNREACHABLE;
     } else {
@@ -377,19 +257,12 @@ static void consumer_run(struct session_call *call)
     session_end(call);
 }
 
-static enum status run(struct millrace_consumer *self, struct consumer_call *mine)
-{
-    mine->call.run = consumer_run;
-    mine->consumer = self;
-    return session_run(self->handle.session, &mine->call) ? mine->status : STATUS_CLOSED;
-}
-
 /* Time is up: because nobody answers at all, or because a partition has no leader? */
 static int explain_unplaced(struct millrace_consumer *self, struct millrace_error *error)
 {
     const char *what = "the partitions' offsets did not come in time";
-    struct consumer_call look = {.verb = LOOK};
-    if (run(self, &look) == STATUS_UNREACHABLE) {
+    struct consumer_handle_call look = {.verb = CONSUMER_LOOK};
+    if (consumer_handle_run(self, &look) == STATUS_UNREACHABLE) {
         return session_nobody(self->handle.session, what, error);
     }
     int code = trouble_timeout(error, what);
@@ -409,23 +282,93 @@ static int await_placed(struct millrace_consumer *self, int64_t until_ns,
     bool is_closed = self->is_closed;
     bool is_placed = self->is_placed;
     bool has_fault = !is_closed && self->fault_count > 0;
-    struct fault fault = {0};
+    struct consumer_handle_fault fault = {0};
     if (has_fault) {
-        fault = take_fault(self);
+        fault = consumer_handle_take_fault(self);
     }
     host_gate_leave(&self->gate);
     if (is_closed) {
         return trouble_closed(error);
     }
     if (has_fault) {
-        return explain_fault(&fault, error);
+        return consumer_handle_explain(&fault, error);
     }
     return is_placed ? trouble_none(error) : explain_unplaced(self, error);
 }
 
 static bool is_topic(struct millrace_bytes topic)
 {
-    return topic.data != NULL && topic.size > 0 && topic.size <= TOPIC_BYTES_MAX;
+    return topic.data != NULL && topic.size > 0 && topic.size <= CONSUMER_HANDLE_TOPIC_BYTES_MAX;
+}
+
+/* Turns the group's offsets into plain ones, in `copies`. */
+static int resolve_committed(struct millrace_consumer *self, struct millrace_assignment *copies,
+                             size_t count, int64_t until_ns, struct millrace_error *error)
+{
+    struct offset_call_row *rows = calloc(count + 1, sizeof *rows);
+    struct consumer_handle_call call = {
+        .verb = CONSUMER_COMMITTED, .rows = rows, .until_ns = until_ns};
+    if (rows == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, "cannot assign");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].start.kind == MILLRACE_START_COMMITTED) {
+            rows[call.row_count++] = (struct offset_call_row){
+                .topic = text_of(copies[i].topic), .partition = copies[i].partition, .offset = -1};
+        }
+    }
+    enum status status = call.row_count == 0 ? STATUS_OK : consumer_handle_run(self, &call);
+    uint32_t next = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].start.kind == MILLRACE_START_COMMITTED) {
+            int64_t offset = rows[next++].offset;
+            copies[i].start.kind = offset < 0 ? MILLRACE_START_LATEST : MILLRACE_START_OFFSET;
+            copies[i].start.value = offset < 0 ? 0 : offset;
+        }
+    }
+    free(rows);
+    if (status != STATUS_OK || call.error_code != ERROR_CODE_NONE) {
+        return trouble_either(error, status, call.error_code, "the group's offsets did not come");
+    }
+    return MILLRACE_OK;
+}
+
+static int check_assignments(const struct millrace_consumer *self,
+                             const struct millrace_assignment *assignments, size_t count,
+                             struct millrace_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct millrace_assignment *one = &assignments[i];
+        bool is_committed = one->start.kind == MILLRACE_START_COMMITTED;
+        if (!is_topic(one->topic) || one->partition < -1 ||
+            (one->start.kind == MILLRACE_START_OFFSET && one->start.value < 0)) {
+            return trouble_argument(error, "an assignment has no topic or a negative number",
+                                    "see struct millrace_assignment");
+        }
+        if (is_committed && (self->group_id[0] == '\0' || one->partition < 0)) {
+            return trouble_argument(error, "the group's offset needs a group and a partition",
+                                    "open the consumer with a group, and name the partition");
+        }
+    }
+    return MILLRACE_OK;
+}
+
+static int assign(struct millrace_consumer *self, struct millrace_assignment *copies, size_t count,
+                  int64_t until_ns, struct millrace_error *error)
+{
+    int code = resolve_committed(self, copies, count, until_ns, error);
+    if (code != MILLRACE_OK) {
+        return code;
+    }
+    struct consumer_handle_call call = {
+        .verb = CONSUMER_ASSIGN, .assignments = copies, .assignment_count = count};
+    enum status status = consumer_handle_run(self, &call);
+    if (status == STATUS_BUSY) {
+        return trouble_argument(error, "the group assigns the partitions of this consumer",
+                                "use another consumer for partitions of your own choice");
+    }
+    return status == STATUS_OK ? await_placed(self, until_ns, error)
+                               : trouble_status(error, status, "cannot assign");
 }
 
 int millrace_consumer_assign(struct millrace_consumer *self,
@@ -433,21 +376,18 @@ int millrace_consumer_assign(struct millrace_consumer *self,
                              int64_t timeout_ms, struct millrace_error *error)
 {
     int64_t until_ns = session_until_ns(timeout_ms);
-    for (size_t i = 0; i < assignment_count; i++) {
-        if (!is_topic(assignments[i].topic) || assignments[i].partition < -1 ||
-            (assignments[i].start.kind == MILLRACE_START_OFFSET &&
-             assignments[i].start.value < 0)) {
-            return trouble_argument(error, "an assignment has no topic or a negative number",
-                                    "see struct millrace_assignment");
-        }
+    int code = check_assignments(self, assignments, assignment_count, error);
+    if (code != MILLRACE_OK) {
+        return code;
     }
-    struct consumer_call call = {
-        .verb = ASSIGN, .assignments = assignments, .assignment_count = assignment_count};
-    enum status status = run(self, &call);
-    if (status != STATUS_OK) {
-        return trouble_status(error, status, "cannot assign");
+    struct millrace_assignment *copies = calloc(assignment_count + 1, sizeof *copies);
+    if (copies == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, "cannot assign");
     }
-    return await_placed(self, until_ns, error);
+    memcpy(copies, assignments, assignment_count * sizeof *copies);
+    code = assign(self, copies, assignment_count, until_ns, error);
+    free(copies);
+    return code;
 }
 
 int millrace_consumer_seek(struct millrace_consumer *self, struct millrace_bytes topic,
@@ -456,12 +396,13 @@ int millrace_consumer_seek(struct millrace_consumer *self, struct millrace_bytes
 {
     int64_t until_ns = session_until_ns(timeout_ms);
     struct millrace_assignment one = {topic, partition, start};
-    if (!is_topic(topic) || (start.kind == MILLRACE_START_OFFSET && start.value < 0)) {
-        return trouble_argument(error, "a seek needs a topic and an offset of 0 or more",
-                                "see millrace_consumer_seek()");
+    int code = check_assignments(self, &one, 1, error);
+    code = code != MILLRACE_OK ? code : resolve_committed(self, &one, 1, until_ns, error);
+    if (code != MILLRACE_OK) {
+        return code;
     }
-    struct consumer_call call = {.verb = SEEK, .assignments = &one};
-    enum status status = run(self, &call);
+    struct consumer_handle_call call = {.verb = CONSUMER_SEEK, .assignments = &one};
+    enum status status = consumer_handle_run(self, &call);
     if (status == STATUS_NOT_FOUND) {
         return trouble_argument(error, "the partition is not assigned", "assign it first");
     }
@@ -475,8 +416,9 @@ int millrace_consumer_pause(struct millrace_consumer *self, struct millrace_byte
                             int32_t partition, bool is_paused, struct millrace_error *error)
 {
     struct millrace_assignment one = {.topic = topic, .partition = partition};
-    struct consumer_call call = {.verb = PAUSE, .assignments = &one, .is_paused = is_paused};
-    enum status status = is_topic(topic) ? run(self, &call) : STATUS_NOT_FOUND;
+    struct consumer_handle_call call = {
+        .verb = CONSUMER_PAUSE, .assignments = &one, .is_paused = is_paused};
+    enum status status = is_topic(topic) ? consumer_handle_run(self, &call) : STATUS_NOT_FOUND;
     if (status == STATUS_NOT_FOUND) {
         return trouble_argument(error, "the partition is not assigned", "assign it first");
     }
@@ -489,8 +431,8 @@ int millrace_consumer_positions(struct millrace_consumer *self,
                                 struct millrace_error *error)
 {
     *out_positions = NULL;
-    struct consumer_call call = {.verb = POSITIONS};
-    enum status status = run(self, &call);
+    struct consumer_handle_call call = {.verb = CONSUMER_POSITIONS};
+    enum status status = consumer_handle_run(self, &call);
     if (status != STATUS_OK) {
         return trouble_status(error, status, "cannot list the positions");
     }
@@ -501,7 +443,8 @@ int millrace_consumer_positions(struct millrace_consumer *self,
 void millrace_positions_free(struct millrace_positions *list)
 {
     if (list != NULL) {
-        struct positions *self = container_of(list, struct positions, list);
+        struct consumer_handle_positions *self =
+            container_of(list, struct consumer_handle_positions, list);
         free(self->rows);
         free(self->pointers);
         free(self);
@@ -510,11 +453,23 @@ void millrace_positions_free(struct millrace_positions *list)
 
 /* ---- life ---- */
 
+/* What was polled counts as worked on now. */
+static void commit_last(struct millrace_consumer *self, int64_t until_ns)
+{
+    host_gate_enter(&self->gate);
+    bool is_wanted = self->is_subscribed && self->auto_commit_ms > 0 && self->polled_count > 0;
+    host_gate_leave(&self->gate);
+    struct consumer_handle_call call = {.verb = CONSUMER_COMMIT, .until_ns = until_ns};
+    if (is_wanted) {
+        status_ignore(consumer_handle_run(self, &call), "else it is read again");
+    }
+}
+
 static int handle_close(struct session_handle *handle, int64_t until_ns,
                         struct millrace_error *error)
 {
     struct millrace_consumer *self = container_of(handle, struct millrace_consumer, handle);
-    (void)until_ns; /* Nothing here waits for a broker. */
+    commit_last(self, until_ns);
     host_gate_enter(&self->gate);
     self->is_closed = true;
     host_gate_tell(&self->gate);
@@ -522,8 +477,8 @@ static int handle_close(struct session_handle *handle, int64_t until_ns,
         (void)host_gate_wait(&self->gate, INT64_MAX);
     }
     host_gate_leave(&self->gate);
-    struct consumer_call close = {.verb = CLOSE};
-    check(run(self, &close) == STATUS_OK);
+    struct consumer_handle_call close = {.verb = CONSUMER_CLOSE, .until_ns = until_ns};
+    check(consumer_handle_run(self, &close) == STATUS_OK);
     return trouble_none(error);
 }
 
@@ -540,11 +495,47 @@ int millrace_consumer_close(struct millrace_consumer *self, int64_t timeout_ms,
     session_unref(self->handle.session);
     decompressor_done(&self->decompressor);
     host_gate_done(&self->gate);
+    free(self->polled);
     free(self);
     return code;
 }
 
-static int read_options(const struct millrace_consumer_options *given,
+static int read_group_options(struct millrace_consumer *self,
+                              const struct millrace_consumer_options *options,
+                              struct millrace_error *error)
+{
+    bool is_fit =
+        options->group.size < sizeof self->group_id &&
+        options->instance_id.size < sizeof self->instance_id &&
+        (options->group_start == MILLRACE_START_LATEST ||
+         options->group_start == MILLRACE_START_EARLIEST) &&
+        options->session_timeout_ms >= 0 && options->session_timeout_ms <= TIMEOUT_MS_MAX &&
+        options->rebalance_timeout_ms >= 0 && options->rebalance_timeout_ms <= TIMEOUT_MS_MAX &&
+        options->auto_commit_ms >= 0 && options->auto_commit_ms <= TIMEOUT_MS_MAX;
+    if (!is_fit) {
+        return trouble_argument(error, "an option of the group is outside its range",
+                                "see struct millrace_consumer_options");
+    }
+    if (options->group.size > 0) {
+        memcpy(self->group_id, options->group.data, options->group.size);
+    }
+    if (options->instance_id.size > 0) {
+        memcpy(self->instance_id, options->instance_id.data, options->instance_id.size);
+    }
+    self->group_start = options->group_start == MILLRACE_START_EARLIEST ? CONSUMER_START_EARLIEST
+                                                                        : CONSUMER_START_LATEST;
+    self->session_timeout_ms =
+        options->session_timeout_ms > 0 ? options->session_timeout_ms : SESSION_TIMEOUT_MS_DEFAULT;
+    self->rebalance_timeout_ms = options->rebalance_timeout_ms > 0 ? options->rebalance_timeout_ms
+                                                                   : REBALANCE_TIMEOUT_MS_DEFAULT;
+    self->auto_commit_ms = options->auto_commit_ms;
+    self->on_partitions = options->on_partitions;
+    self->context = options->context;
+    return MILLRACE_OK;
+}
+
+static int read_options(struct millrace_consumer *self,
+                        const struct millrace_consumer_options *given,
                         struct consumer_core_options *core, struct millrace_error *error)
 {
     struct millrace_consumer_options options = {0};
@@ -571,11 +562,11 @@ static int read_options(const struct millrace_consumer_options *given,
         .fetch_bytes_max =
             (int32_t)(buffer_bytes < FETCH_BYTES_MAX ? buffer_bytes : FETCH_BYTES_MAX),
         .fetch_wait_ms = options.fetch_wait_ms > 0 ? options.fetch_wait_ms : FETCH_WAIT_MS_DEFAULT,
-        .on_fetched = core_on_fetched,
-        .on_fault = core_on_fault,
-        .on_placed = core_on_placed,
+        .on_fetched = consumer_handle_on_fetched,
+        .on_fault = consumer_handle_on_fault,
+        .on_placed = consumer_handle_on_placed,
         .on_closed = core_on_closed};
-    return MILLRACE_OK;
+    return read_group_options(self, &options, error);
 }
 
 int millrace_consumer_open(struct millrace_client *client,
@@ -583,33 +574,35 @@ int millrace_consumer_open(struct millrace_client *client,
                            struct millrace_consumer **out_consumer, struct millrace_error *error)
 {
     *out_consumer = NULL;
-    struct consumer_core_options core;
-    int code = read_options(options, &core, error);
-    if (code != MILLRACE_OK) {
-        return code;
-    }
     struct millrace_consumer *self = calloc(1, sizeof *self);
     if (self == NULL || host_gate_init(&self->gate) != STATUS_OK) {
         free(self);
         return trouble_status(error, STATUS_NO_MEMORY, "cannot open the consumer");
     }
+    struct consumer_core_options core;
+    int code = read_options(self, options, &core, error);
     list_init(&self->inbox);
     list_init(&self->returned);
     decompressor_init(&self->decompressor, NULL);
+    self->serve = consumer_run;
+    self->handle.close = handle_close;
+    if (code == MILLRACE_OK && !session_attach(client, &self->handle)) {
+        code = trouble_closed(error);
+    }
+    if (code != MILLRACE_OK) {
+        host_gate_done(&self->gate);
+        free(self);
+        return code;
+    }
     core.loop = &client->host.loop;
     core.bootstrap = client->bootstrap;
     core.bootstrap_count = client->bootstrap_count;
     core.client_id = client->client_id;
     core.request_timeout_ms = client->request_timeout_ms;
     core.context = self;
-    self->handle.close = handle_close;
-    if (!session_attach(client, &self->handle)) {
-        host_gate_done(&self->gate);
-        free(self);
-        return trouble_closed(error);
-    }
-    struct consumer_call open = {.verb = OPEN, .options = &core};
-    status_ignore(run(self, &open), "a handle that was closed meanwhile says so at its next call");
+    struct consumer_handle_call open = {.verb = CONSUMER_OPEN, .options = &core};
+    status_ignore(consumer_handle_run(self, &open),
+                  "a handle that was closed meanwhile says so at its next call");
     *out_consumer = self;
     return trouble_none(error);
 }

@@ -9,27 +9,6 @@ static int not_yet(struct millrace_error *error, const char *what)
     return code;
 }
 
-int millrace_consumer_subscribe(struct millrace_consumer *consumer,
-                                const struct millrace_bytes *topics, size_t topic_count,
-                                struct millrace_error *error)
-{
-    (void)consumer;
-    (void)topics;
-    (void)topic_count;
-    return not_yet(error, "cannot join a group");
-}
-
-int millrace_consumer_commit(struct millrace_consumer *consumer,
-                             const struct millrace_offset *offsets, size_t offset_count,
-                             int64_t timeout_ms, struct millrace_error *error)
-{
-    (void)consumer;
-    (void)offsets;
-    (void)offset_count;
-    (void)timeout_ms;
-    return not_yet(error, "cannot commit offsets");
-}
-
 int millrace_groups_list(struct millrace_client *client, int64_t timeout_ms,
                          struct millrace_groups **out_groups, struct millrace_error *error)
 {

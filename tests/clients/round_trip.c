@@ -2,6 +2,7 @@
  *   round_trip produce HOST:PORT TOPIC COUNT CODEC   says "half" when half of it is delivered
  *   round_trip transact HOST:PORT TOPIC COUNT        in transactions, each aborted and repeated
  *   round_trip consume HOST:PORT TOPIC COUNT         checks that each number is there once
+ *   round_trip group HOST:PORT TOPIC GROUP [INSTANCE]   prints the numbers it gets as a member
  *   round_trip admin HOST:PORT TOPIC                 walks through the admin calls
  *
  * Records carry their number in the value, in a header and as the timestamp. */
@@ -14,6 +15,7 @@
 #define CODEC_COUNT 6
 #define TIMEOUT_MS 60000
 #define TXN_RECORDS 100
+#define QUIET_POLLS 50
 
 /* Young enough that no retention deletes the records while they are read. */
 static long long first_timestamp;
@@ -212,6 +214,55 @@ static int consume(struct millrace_client *client, const char *topic, long count
     return seen.found != count || seen.wrong != 0;
 }
 
+/* ---- as a member of a group ---- */
+
+static void on_partitions(void *context, enum millrace_partitions_event event)
+{
+    static const char *const names[] = {"assigned", "revoked", "lost"};
+    (void)context;
+    fprintf(stderr, "%s\n", names[event]);
+}
+
+/* Prints the number of each record, until none has come for a while. */
+static int group(struct millrace_client *client, const char *topic, const char *name,
+                 const char *instance)
+{
+    struct millrace_consumer_options options = {.size = sizeof options,
+                                                .group = millrace_text(name),
+                                                .instance_id = millrace_text(instance),
+                                                .group_start = MILLRACE_START_EARLIEST,
+                                                .session_timeout_ms = 6000,
+                                                .rebalance_timeout_ms = 10000,
+                                                .auto_commit_ms = 50,
+                                                .on_partitions = on_partitions};
+    struct millrace_consumer *consumer = NULL;
+    struct millrace_batch *batch = NULL;
+    struct millrace_error error;
+    struct millrace_bytes topics[1] = {millrace_text(topic)};
+    if (millrace_consumer_open(client, &options, &consumer, &error) ||
+        millrace_consumer_subscribe(consumer, topics, 1, &error)) {
+        return fail(&error, "subscribe");
+    }
+    int quiet_count = 0;
+    while (quiet_count < QUIET_POLLS) {
+        if (millrace_consumer_poll(consumer, 100, &batch, &error)) {
+            return fail(&error, "poll");
+        }
+        quiet_count = batch == NULL ? quiet_count + 1 : 0;
+        for (size_t i = 0; batch != NULL && i < millrace_batch_count(batch); i++) {
+            const struct millrace_received *record = millrace_batch_record(batch, i);
+            long number = -1;
+            if (record->header_count == 1 && record->headers[0].value.size == sizeof number) {
+                memcpy(&number, record->headers[0].value.data, sizeof number);
+            }
+            printf("%ld\n", number);
+        }
+        fflush(stdout);
+        millrace_batch_free(batch);
+    }
+    return millrace_consumer_close(consumer, TIMEOUT_MS, &error) ? fail(&error, "close") : 0;
+}
+
 static int expect_offsets(struct millrace_client *client, const char *topic, int64_t start,
                           int64_t end)
 {
@@ -381,6 +432,8 @@ int main(int count, char **arguments)
                        (enum millrace_compression)(codec % CODEC_COUNT));
     } else if (strcmp(arguments[1], "transact") == 0 && count == 5) {
         code = transact(client, arguments[3], record_count);
+    } else if (strcmp(arguments[1], "group") == 0 && count >= 5) {
+        code = group(client, arguments[3], arguments[4], count > 5 ? arguments[5] : NULL);
     } else if (strcmp(arguments[1], "consume") == 0 && count == 5) {
         code = consume(client, arguments[3], record_count);
     } else if (strcmp(arguments[1], "admin") == 0) {

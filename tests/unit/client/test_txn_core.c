@@ -494,14 +494,14 @@ static void storm(int16_t level, uint64_t seed)
 
 Test(txn_core, a_storm_leaves_no_half_transaction)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 15; seed++) {
         storm(2, seed);
     }
 }
 
 Test(txn_core, a_storm_leaves_no_half_transaction_in_an_old_cluster)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 15; seed++) {
         storm(0, seed);
     }
 }
