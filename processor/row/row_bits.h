@@ -15,24 +15,24 @@ static inline size_t row_bits_byte_count(uint32_t row_count)
 
 static inline bool row_bits_get(const uint8_t *bits, uint32_t row)
 {
-    return (bits[row / 8] >> (row % 8) & 1U) != 0;
+    return ((uint32_t)bits[row / 8] >> (row % 8) & 1U) != 0;
 }
 
 static inline void row_bits_set(uint8_t *bits, uint32_t row)
 {
-    bits[row / 8] = (uint8_t)(bits[row / 8] | 1U << (row % 8));
+    bits[row / 8] = (uint8_t)((uint32_t)bits[row / 8] | 1U << (row % 8));
 }
 
 static inline void row_bits_clear(uint8_t *bits, uint32_t row)
 {
-    bits[row / 8] = (uint8_t)(bits[row / 8] & ~(1U << (row % 8)));
+    bits[row / 8] = (uint8_t)((uint32_t)bits[row / 8] & ~(1U << (row % 8)));
 }
 
 /* Which bits of byte `index` stand for rows. */
 static inline uint8_t row_bits_mask(uint32_t row_count, size_t index)
 {
     size_t first = index * 8;
-    return row_count - first >= 8 ? 0xffU : (uint8_t)((1U << (row_count - first)) - 1U);
+    return (uint8_t)(row_count - first >= 8 ? 0xffU : (1U << (row_count - first)) - 1U);
 }
 
 static inline bool row_bits_any(const uint8_t *bits, uint32_t row_count)
