@@ -111,3 +111,5 @@ MILLRACE_EXPORT int millrace_client_close(struct millrace_client *client, int64_
 #include "admin.h"
 
 #include "jobs.h"
+
+#include "millrace_df.h"

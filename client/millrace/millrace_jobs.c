@@ -1,6 +1,7 @@
 /* SQL and jobs: questions to processors, and their answers as the library's structs. */
 #include "client/millrace/admin_wait.h"
 #include "client/millrace/processor_wait.h"
+#include "client/millrace/sql_answer.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -11,11 +12,6 @@
 #define SQL_BYTES_MAX 65536U
 
 /* An answer for the application: its arena goes with it. */
-struct sql_memory {
-    struct millrace_sql_answer answer;
-    struct arena arena;
-};
-
 struct jobs_memory {
     struct millrace_jobs jobs;
     struct arena arena;
@@ -29,27 +25,6 @@ static struct millrace_bytes keep(struct arena *arena, const char *text)
 }
 
 /* ---- SQL ---- */
-
-static struct sql_memory *keep_results(const Millrace__Control__Answer *from)
-{
-    struct sql_memory *memory = calloc(1, sizeof *memory);
-    if (memory == NULL) {
-        return NULL;
-    }
-    arena_init(&memory->arena, RESULT_BYTES_MAX);
-    void **rows =
-        admin_wait_rows(&memory->arena, from->n_results, sizeof(struct millrace_sql_result));
-    for (size_t i = 0; rows != NULL && i < from->n_results; i++) {
-        struct millrace_sql_result *row = rows[i];
-        row->kind = keep(&memory->arena, from->results[i]->kind);
-        row->name = keep(&memory->arena, from->results[i]->name);
-        row->text = keep(&memory->arena, from->results[i]->text);
-    }
-    memory->answer.results = (const struct millrace_sql_result *const *)rows;
-    memory->answer.result_count = rows == NULL ? 0 : from->n_results;
-    memory->answer.fault_position = from->fault == NULL ? -1 : (int64_t)from->fault->position;
-    return memory;
-}
 
 int millrace_sql_run(struct millrace_client *client, struct millrace_bytes text, int64_t timeout_ms,
                      struct millrace_sql_answer **out_answer, struct millrace_error *error)
@@ -67,29 +42,15 @@ int millrace_sql_run(struct millrace_client *client, struct millrace_bytes text,
     Millrace__Control__Run run;
     millrace__control__run__init(&run);
     run.text = copy;
-    Millrace__Control__Request request;
-    millrace__control__request__init(&request);
-    request.kind_case = MILLRACE__CONTROL__REQUEST__KIND_RUN;
-    request.run = &run;
-    struct processor_wait wait = {&request, until_ns, "cannot run the SQL", false};
-    Millrace__Control__Answer *answer = NULL;
-    int code = processor_wait_ask(client, &wait, &answer, error);
+    const struct sql_question question = {&run, until_ns, "cannot run the SQL"};
+    int code = sql_answer_ask(client, &question, out_answer, error);
     free(copy);
-    if (answer != NULL) {
-        struct sql_memory *memory = keep_results(answer);
-        millrace__control__answer__free_unpacked(answer, NULL);
-        *out_answer = memory == NULL ? NULL : &memory->answer;
-    }
     return code;
 }
 
 void millrace_sql_free(struct millrace_sql_answer *answer)
 {
-    if (answer != NULL) {
-        struct sql_memory *memory = container_of(answer, struct sql_memory, answer);
-        arena_done(&memory->arena);
-        free(memory);
-    }
+    sql_answer_free(answer);
 }
 
 /* ---- jobs ---- */

@@ -164,6 +164,10 @@ static enum status run_insert(struct sql_rig *self, const Millrace__Plan__Insert
     check(bytes != NULL && millrace__plan__job_plan__pack(plan, bytes) == byte_count);
     TRY(explain_plan(plan, &self->arena, &explained));
     text_builder_add(report, explained);
+    if (self->shows_plans) {
+        message_dump_add(report, &plan->base, NULL);
+        text_builder_add(report, "\n");
+    }
     return STATUS_OK;
 }
 

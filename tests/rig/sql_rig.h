@@ -15,6 +15,7 @@ struct sql_rig {
     size_t table_count;
     struct plan_settings settings;
     uint32_t partition_count; /* Of every topic. */
+    bool shows_plans;         /* Whole messages, below their explanations. */
 };
 
 void sql_rig_init(struct sql_rig *self);

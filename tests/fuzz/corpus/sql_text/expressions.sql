@@ -1,0 +1,1 @@
+INSERT INTO o SELECT a, b + 1 * c / 2 - a % 3, coalesce(d, 'x'), f + '1 hour', NOT e OR a BETWEEN 1 AND 2 AND b IN (1, 2) OR d IS NULL, f - timestamptz '2001-01-01' FROM s WHERE a::text = 'y' AND CAST(b AS int) > -3

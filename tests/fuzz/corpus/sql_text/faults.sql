@@ -1,0 +1,1 @@
+INSERT INTO n SELECT a FORM s; SELECT 'abc

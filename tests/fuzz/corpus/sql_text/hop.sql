@@ -1,0 +1,1 @@
+INSERT INTO n SELECT count(*) FROM hop(s, f, '1 min', interval '1' hour) w GROUP BY w.window_end, 2

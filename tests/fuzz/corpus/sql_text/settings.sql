@@ -1,0 +1,1 @@
+SET job.name = 'a'; SET job.output_mode TO update; SET job.epoch = '100 ms'; RESET job.tasks; INSERT INTO n SELECT sum(a) FILTER (WHERE e) FROM s; EXPLAIN (WATERMARK) INSERT INTO n SELECT b FROM s

@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS t (a int NOT NULL, at timestamp with time zone, "B c" varchar) WITH (topic = 't', format = json, event_time = 'at', watermark = '1 day', idle_after = '5 s', late_topic = 'l', on_misfit = skip, start = '2001-01-01'); DROP TABLE t, u; CALL stop_job('x', 1);

@@ -1,0 +1,1 @@
+INSERT INTO o (d, a, b) SELECT window_start, count(*), avg(a) FROM tumble(s, f, interval '3 hours') GROUP BY window_start, CASE WHEN a < 5 THEN 'x' ELSE d END HAVING count(*) > 1;
