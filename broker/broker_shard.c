@@ -28,9 +28,10 @@ static enum status open_txn_parts(struct broker_shard *self)
         .loop = self->api->loop, .image_of = image_of, .context = self};
     TRY(broker_links_new(&links, &self->links));
     self->api->links = self->links;
+    TRY(broker_links_new(&links, &self->marker_links));
     struct txn_markers_options markers = {.loop = self->api->loop,
                                           .broker_id = self->api->node->broker_id,
-                                          .links = self->links,
+                                          .links = self->marker_links,
                                           .image_of = image_of,
                                           .map_of = map_of,
                                           .context = self};
@@ -98,6 +99,7 @@ static void close_on_map_closed(void *context)
     request_free_all(self->api);
     self->api->links = NULL;
     broker_links_free(self->links);
+    broker_links_free(self->marker_links);
     self->close_mail.deliver = closed_deliver;
     mailbox_post(&self->home->mailbox, &self->close_mail);
 }
@@ -180,9 +182,19 @@ static void drain_ledgers(struct broker_shard *self)
     }
 }
 
-static void drain_on_links_closed(void *context)
+static void drain_on_marker_links_closed(void *context)
 {
     drain_ledgers(context);
+}
+
+static void drain_on_links_closed(void *context)
+{
+    struct broker_shard *self = context;
+    if (self->marker_links != NULL) {
+        broker_links_close(self->marker_links, drain_on_marker_links_closed, self);
+    } else {
+        drain_ledgers(self);
+    }
 }
 
 static void drain_links(struct broker_shard *self)

@@ -17,7 +17,8 @@ struct broker_shard {
     struct ledger_set_options ledger_options;
     struct ledger_set *ledgers; /* Owned; the shard's. */
     struct txn_context txn_context;
-    struct broker_links *links; /* Owned; the shard's, as the next one. */
+    struct broker_links *links;        /* Owned; the shard's, as the next two. */
+    struct broker_links *marker_links; /* Of their own: a slow marker holds up no question. */
     struct txn_markers *markers;
     struct mail start_mail;
     struct mail open_mail;

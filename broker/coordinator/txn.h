@@ -76,8 +76,8 @@ struct txn_call {
     bool needs_producer_id;
     /* The machine's: */
     struct list in_txn;  /* Waits for a transaction's end, */
-    struct list in_book; /* in the order of coming. */
-    int64_t waiting_since_ns;
+    struct list in_book; /* but not for ever. */
+    int64_t waiting_until_ns;
     bool is_patience_over;
 };
 

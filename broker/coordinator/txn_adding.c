@@ -175,8 +175,11 @@ enum ledger_verdict txn_adding_decide(struct ledger_op *op, void *machine)
         return refuse(&self, code);
     }
     if (txn_state_is_ending(self.txn)) {
-        return call->is_patience_over ? refuse(&self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
-                                      : txn_book_keep(self.book, self.txn, call);
+        return call->is_patience_over
+                   ? refuse(&self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
+                   : txn_book_keep(self.book, self.txn, call,
+                                   self.in->is_by_leader ? TXN_BOOK_LEADER_PATIENCE_MS
+                                                         : TXN_BOOK_PATIENCE_MS);
     }
     if (self.in->is_verify_only) {
         return verify(&self);

@@ -88,8 +88,9 @@ static enum ledger_verdict store_fresh(struct beginning *self)
 
 static enum ledger_verdict wait(struct beginning *self)
 {
-    return self->call->is_patience_over ? refuse(self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
-                                        : txn_book_keep(self->book, self->txn, self->call);
+    return self->call->is_patience_over
+               ? refuse(self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
+               : txn_book_keep(self->book, self->txn, self->call, TXN_BOOK_PATIENCE_MS);
 }
 
 static enum ledger_verdict take_over(struct beginning *self)

@@ -60,14 +60,21 @@ static void release(struct txn_call *call)
     ledger_again(&call->op);
 }
 
-enum ledger_verdict txn_book_keep(struct txn_book *self, struct txn *txn, struct txn_call *call)
+enum ledger_verdict txn_book_keep(struct txn_book *self, struct txn *txn, struct txn_call *call,
+                                  int64_t patience_ms)
 {
     int64_t now_ns = loop_now_ns(ledger_loop(self->ledger));
-    call->waiting_since_ns = now_ns;
+    call->waiting_until_ns = now_ns + patience_ms * CLOCK_NS_PER_MS;
     list_append(&txn->waiters, &call->in_txn);
-    list_append(&self->waiting, &call->in_book);
-    if (!self->patience_timer.is_armed) {
-        timer_start_at(&self->patience_timer, now_ns + TXN_BOOK_PATIENCE_MS * CLOCK_NS_PER_MS);
+    struct list *before = self->waiting.previous;
+    while (before != &self->waiting &&
+           container_of(before, struct txn_call, in_book)->waiting_until_ns >
+               call->waiting_until_ns) {
+        before = before->previous;
+    }
+    list_insert_before(before->next, &call->in_book);
+    if (before == &self->waiting) {
+        timer_start_at(&self->patience_timer, call->waiting_until_ns);
     }
     return LEDGER_KEEP;
 }
@@ -76,12 +83,11 @@ static void patience_on_timer(struct timer *timer)
 {
     struct txn_book *self = container_of(timer, struct txn_book, patience_timer);
     check(self->magic == TXN_BOOK_MAGIC);
-    int64_t before_ns =
-        loop_now_ns(ledger_loop(self->ledger)) - TXN_BOOK_PATIENCE_MS * CLOCK_NS_PER_MS;
+    int64_t now_ns = loop_now_ns(ledger_loop(self->ledger));
     while (!list_is_empty(&self->waiting)) {
         struct txn_call *call = container_of(self->waiting.next, struct txn_call, in_book);
-        if (call->waiting_since_ns > before_ns) {
-            timer_start_at(timer, call->waiting_since_ns + TXN_BOOK_PATIENCE_MS * CLOCK_NS_PER_MS);
+        if (call->waiting_until_ns > now_ns) {
+            timer_start_at(timer, call->waiting_until_ns);
             return;
         }
         call->is_patience_over = true;

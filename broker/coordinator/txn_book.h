@@ -11,8 +11,10 @@
 #include "broker/coordinator/txn_state.h"
 
 #define TXN_BOOK_IDS_MAX 5000000U
-/* How long a call waits for the transaction before it to end; then the client asks again. */
+/* How long a call waits for the transaction before it to end; then its asker is told to ask again.
+ * A leader's question has others behind it on its link. */
 #define TXN_BOOK_PATIENCE_MS 1000
+#define TXN_BOOK_LEADER_PATIENCE_MS 100
 
 struct txn_book {
     uint32_t magic;
@@ -20,7 +22,7 @@ struct txn_book {
     const struct txn_context *context; /* Borrowed for life. */
     struct text_table txns;
     struct list ongoing; /* Transactions that are open. */
-    struct list waiting; /* Calls, oldest first. */
+    struct list waiting; /* Calls, by the end of their patience. */
     struct list settles; /* Ends under way. */
     bool is_live;        /* Loaded: ends are brought about. */
     struct timer sweep_timer;
@@ -37,7 +39,8 @@ int64_t txn_book_now_ms(const struct txn_book *self); /* Wall clock. */
 void txn_book_store(struct ledger_op *op, struct wire_text id,
                     const struct kafka_transaction_log_value *value);
 /* The call is decided anew when the transaction has ended, or when its patience is over. */
-enum ledger_verdict txn_book_keep(struct txn_book *self, struct txn *txn, struct txn_call *call);
+enum ledger_verdict txn_book_keep(struct txn_book *self, struct txn *txn, struct txn_call *call,
+                                  int64_t patience_ms);
 
 /* For struct ledger_kind. */
 void *txn_book_open(void *context, struct ledger *ledger);

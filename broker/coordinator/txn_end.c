@@ -93,8 +93,9 @@ static bool is_ending_so(const struct ending *self)
 
 static enum ledger_verdict wait(struct ending *self)
 {
-    return self->call->is_patience_over ? answer(self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
-                                        : txn_book_keep(self->book, self->txn, self->call);
+    return self->call->is_patience_over
+               ? answer(self, ERROR_CODE_CONCURRENT_TRANSACTIONS)
+               : txn_book_keep(self->book, self->txn, self->call, TXN_BOOK_PATIENCE_MS);
 }
 
 static enum ledger_verdict decide_repeat(struct ending *self)
