@@ -208,7 +208,8 @@ static inline const uint8_t *read_value(struct json_reader *self, int32_t column
             after = json_scan_string(next + 1, end, &flags);
             after = after == NULL ? NULL : after + 1;
         } else {
-            after = json_scan_value(next, end, 1);
+            after = json_scan_plain(next, end);
+            after = after == NULL ? json_scan_value(next, end, 1) : after;
         }
         return after == NULL ? fail(self, JSON_SLOT_BROKEN, -1, next) : after;
     }

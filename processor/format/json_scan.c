@@ -53,6 +53,7 @@ static const uint8_t *scan_word(const uint8_t *next, const uint8_t *end, const c
 static const uint8_t *scan_scalar(const uint8_t *next, const uint8_t *end)
 {
     struct decimal_text number;
+    const uint8_t *plain = NULL;
     uint32_t flags = 0;
     switch (*next) {
     case '"':
@@ -65,7 +66,8 @@ static const uint8_t *scan_scalar(const uint8_t *next, const uint8_t *end)
     case 'n':
         return scan_word(next, end, "null");
     default:
-        return decimal_text_scan(next, end, &number);
+        plain = json_scan_plain(next, end);
+        return plain != NULL ? plain : decimal_text_scan(next, end, &number);
     }
 }
 

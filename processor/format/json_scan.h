@@ -34,6 +34,19 @@ const uint8_t *json_scan_escape(const uint8_t *next, const uint8_t *end);
 /* Any value, with `depth` levels open around it; no space in front. */
 const uint8_t *json_scan_value(const uint8_t *next, const uint8_t *end, uint32_t depth);
 
+/* The end of a whole number that is written plainly and has something behind it; NULL: look closer.
+ * Nearly all numbers are such. */
+static inline const uint8_t *json_scan_plain(const uint8_t *next, const uint8_t *end)
+{
+    next += next < end && *next == '-';
+    const uint8_t *first = next;
+    while (next < end && (unsigned)(*next - '0') <= 9) {
+        next++;
+    }
+    bool is_plain = next > first && next < end && (*first != '0' || next == first + 1);
+    return is_plain && (*next == ',' || *next == '}' || *next == ']') ? next : NULL;
+}
+
 #ifdef __SSE2__
 /* Of 16 bytes: a bit for each that a string cannot just walk over (quote, backslash, control). */
 static inline uint32_t json_scan_special(const uint8_t *next, uint32_t *high)
