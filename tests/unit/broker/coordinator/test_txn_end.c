@@ -1,6 +1,9 @@
 /* Goal: a transaction ends once, as its producer said, in the old protocol and in the new one.
  * Method: producers speak frames to a whole broker in the simulated world; readers and tools look.
  */
+#include "proto/kafka/add_partitions_to_txn.h"
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/end_txn.h"
 #include "proto/kafka/error_code.h"
 #include "tests/rig/group_talk.h"
 #include "tests/rig/kafka_talk.h"
@@ -159,6 +162,43 @@ Test(txn_end, offsets_count_when_their_transaction_is_committed)
     cr_expect_eq(txn_talk_end(&old, true), 0);
     settle(&old);
     cr_expect_eq(group_talk_committed(&client, "g"), 11);
+}
+
+/* Questions of an old producer without waiting for the answers. */
+static void ask_whole(struct txn_talk *talk)
+{
+    int32_t partition = 0;
+    struct kafka_add_partitions_to_txn_request_add_partitions_to_txn_topic topic = {
+        .name = wire_text_of("t"), .partitions = &partition, .partitions_count = 1};
+    struct kafka_add_partitions_to_txn_request add = {
+        .v3_and_below_transactional_id = wire_text_of(talk->id),
+        .v3_and_below_producer_id = talk->producer_id,
+        .v3_and_below_producer_epoch = talk->producer_epoch,
+        .v3_and_below_topics = &topic,
+        .v3_and_below_topics_count = 1};
+    wire_client_ask(&client, API_KEY_ADD_PARTITIONS_TO_TXN, 3, &add);
+    struct kafka_end_txn_request end = {.transactional_id = wire_text_of(talk->id),
+                                        .producer_id = talk->producer_id,
+                                        .producer_epoch = talk->producer_epoch,
+                                        .committed = true};
+    wire_client_ask(&client, API_KEY_END_TXN, 4, &end);
+}
+
+Test(txn_end, every_transaction_of_one_epoch_has_its_own_markers)
+{
+    for (int i = 0; i < 5; i++) {
+        ask_whole(&old);
+    }
+    for (int i = 0; i < 5; i++) {
+        struct kafka_add_partitions_to_txn_response added;
+        struct kafka_end_txn_response ended;
+        int32_t first = client.correlation_id - 9 + 2 * i;
+        cr_assert(wire_client_answer(&client, API_KEY_ADD_PARTITIONS_TO_TXN, 3, first, &added));
+        cr_assert(wire_client_answer(&client, API_KEY_END_TXN, 4, first + 1, &ended));
+        cr_expect_eq(ended.error_code, 0, "%d: %d", i, ended.error_code);
+    }
+    broker_world_run_ms(&world, 100);
+    cr_expect_eq(kafka_talk_offset(&client, "t", 0, -1), 5);
 }
 
 Test(txn_end, a_deleted_topic_holds_nothing_up)
