@@ -30,7 +30,7 @@ static int await_fetched(struct millrace_consumer *self, int64_t until_ns,
         consumer_membership_poll(self, is_first);
         is_first = false;
         host_gate_enter(&self->gate);
-        bool is_due = false;
+        bool is_due = consumer_membership_is_due(self); /* Before what it may make void. */
         while (list_is_empty(&self->inbox) && self->fault_count == 0 && !self->is_closed &&
                !is_due && is_in_time) {
             int64_t wake_ns = consumer_membership_wake_ns(self, until_ns);

@@ -15,11 +15,15 @@
 /* With --until-end something is known to be there, so silence for so long is a failure. */
 #define SILENCE_MS_MAX 60000
 
+#define COMMIT_PERIOD_MS 1000
+
 /* How far one partition is, and where it ends for --until-end. */
 struct span {
     int32_t partition;
-    int64_t position;
-    int64_t end;
+    int64_t position;  /* The next to print; -1: not known yet. */
+    int64_t end;       /* INT64_MAX: it does not end. */
+    int64_t committed; /* -1: nothing, by us. */
+    bool is_ours;      /* With a group: it is assigned to us. */
 };
 
 struct consuming {
@@ -31,8 +35,12 @@ struct consuming {
     bool is_until_end;
     int64_t record_count_max; /* INT64_MAX: all. */
     int64_t record_count;
-    struct span *spans; /* Owned. For --until-end only. */
+    struct span *spans; /* Owned. For --until-end and --group only. */
     size_t span_count;
+    const char *group; /* NULL: none. */
+    bool is_assigned;  /* By the group. */
+    bool is_news;      /* Which partitions are ours has changed. */
+    int64_t committed_ms;
     bool has_head; /* The head of the table is printed. */
 };
 
@@ -71,6 +79,20 @@ static enum shell_exit read_options(struct consuming *self)
                           "--isolation '%.100s' is not known", isolation);
     }
     self->is_until_end = shell_options_has(call, "--until-end");
+    self->group = shell_options_text(call, "--group");
+    bool is_plain_start =
+        self->start.kind == MILLRACE_START_EARLIEST || self->start.kind == MILLRACE_START_LATEST;
+    if (self->group != NULL &&
+        (!is_plain_start || shell_options_text(call, "--partition") != NULL)) {
+        return shell_fail(call,
+                          (struct shell_cause){"USAGE",
+                                               "the group decides who reads what from where",
+                                               "use --from earliest or --from latest, for where "
+                                               "the group has no offset yet"},
+                          "--group '%.100s' goes neither with --partition nor with a place to "
+                          "begin",
+                          self->group);
+    }
     return shell_options_number(call, "--max", (struct shell_range){INT64_MAX, 1, INT64_MAX},
                                 &self->record_count_max);
 }
@@ -183,12 +205,131 @@ static bool is_at_end(const struct consuming *self)
         return false;
     }
     for (size_t i = 0; i < self->span_count; i++) {
-        if (self->spans[i].position < self->spans[i].end) {
+        bool is_read = self->group == NULL || self->spans[i].is_ours;
+        if (is_read && self->spans[i].position < self->spans[i].end) {
             return false;
         }
     }
-    return true;
+    return self->group == NULL || self->is_assigned;
 }
+
+/* ---- as a member of a group ---- */
+
+/* All partitions of the topic, as none is assigned yet. */
+static enum shell_exit find_topic_spans(struct consuming *self)
+{
+    struct millrace_topic *topic = NULL;
+    struct millrace_error error;
+    if (millrace_topic_describe(self->client, millrace_text(self->call->operands[0]),
+                                SHELL_CLIENT_MS_MAX, &topic, &error) != 0) {
+        return shell_client_fail(self->call, &error);
+    }
+    self->span_count = topic->partition_count;
+    self->spans = calloc(self->span_count + 1, sizeof *self->spans);
+    for (size_t i = 0; self->spans != NULL && i < self->span_count; i++) {
+        self->spans[i] = (struct span){.partition = topic->partitions[i]->partition,
+                                       .position = -1,
+                                       .end = INT64_MAX,
+                                       .committed = -1};
+    }
+    millrace_topic_free(topic);
+    if (self->spans == NULL) {
+        return fail_memory(self->call);
+    }
+    return self->is_until_end ? ask_ends(self) : SHELL_DONE;
+}
+
+/* Exactly what was printed. */
+static enum shell_exit commit(struct consuming *self, int64_t timeout_ms)
+{
+    struct millrace_offset *offsets = calloc(self->span_count + 1, sizeof *offsets);
+    if (offsets == NULL) {
+        return fail_memory(self->call);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < self->span_count; i++) {
+        struct span *span = &self->spans[i];
+        if (span->is_ours && span->position >= 0 && span->position != span->committed) {
+            offsets[count++] = (struct millrace_offset){millrace_text(self->call->operands[0]),
+                                                        span->partition, span->position, -1};
+            span->committed = span->position;
+        }
+    }
+    struct millrace_error error;
+    enum shell_exit exit = SHELL_DONE;
+    if (count > 0 &&
+        millrace_consumer_commit(self->consumer, offsets, count, timeout_ms, &error) != 0) {
+        exit = shell_client_fail(self->call, &error);
+    }
+    free(offsets);
+    self->committed_ms = now_ms();
+    return exit;
+}
+
+/* Which partitions are ours now, and where they begin for us. */
+static enum shell_exit learn_assigned(struct consuming *self)
+{
+    struct millrace_positions *positions = NULL;
+    struct millrace_error error;
+    if (millrace_consumer_positions(self->consumer, &positions, &error) != 0) {
+        return shell_client_fail(self->call, &error);
+    }
+    self->is_news = false;
+    for (size_t i = 0; i < positions->position_count; i++) {
+        const struct millrace_position *position = positions->positions[i];
+        struct span *span = span_of(self, position->partition);
+        if (span == NULL) {
+            continue; /* The topic has grown since. */
+        }
+        span->position = span->position < 0 ? position->offset : span->position;
+        span->is_ours = true;
+        self->is_news |= span->position < 0; /* Its offset is still being asked for. */
+    }
+    millrace_positions_free(positions);
+    return SHELL_DONE;
+}
+
+static void on_partitions(void *context, enum millrace_partitions_event event)
+{
+    struct consuming *self = context;
+    if (event == MILLRACE_PARTITIONS_REVOKED) {
+        (void)commit(self, SHELL_CLIENT_MS_MAX / 2);
+    }
+    for (size_t i = 0; i < self->span_count; i++) {
+        self->spans[i].is_ours = false;
+        self->spans[i].position = -1;
+        self->spans[i].committed = -1;
+    }
+    self->is_assigned = event == MILLRACE_PARTITIONS_ASSIGNED;
+    if (self->is_assigned) {
+        (void)learn_assigned(self); /* Before the first batch moves anything. */
+    }
+}
+
+static enum shell_exit subscribe(struct consuming *self)
+{
+    enum shell_exit exit = find_topic_spans(self);
+    if (exit != SHELL_DONE) {
+        return exit;
+    }
+    struct millrace_bytes topic = millrace_text(self->call->operands[0]);
+    struct millrace_error error;
+    if (millrace_consumer_subscribe(self->consumer, &topic, 1, &error) != 0) {
+        return shell_client_fail(self->call, &error);
+    }
+    self->committed_ms = now_ms();
+    return SHELL_DONE;
+}
+
+/* What is due between two polls. */
+static enum shell_exit keep_group(struct consuming *self)
+{
+    enum shell_exit exit = self->is_news && self->is_assigned ? learn_assigned(self) : SHELL_DONE;
+    bool is_due = now_ms() - self->committed_ms >= COMMIT_PERIOD_MS;
+    return exit == SHELL_DONE && is_due ? commit(self, SHELL_CLIENT_MS_MAX) : exit;
+}
+
+/* ---- printing ---- */
 
 /* Control bytes would move the reader's cursor; programs read JSON. */
 static void print_bytes(struct millrace_bytes bytes)
@@ -233,16 +374,18 @@ static enum shell_exit print_batch(struct consuming *self, const struct millrace
     struct span *span = span_of(self, millrace_batch_partition(batch));
     enum shell_exit exit = SHELL_DONE;
     size_t count = millrace_batch_count(batch);
+    int64_t next_offset = millrace_batch_next_offset(batch);
     for (size_t i = 0; exit == SHELL_DONE && i < count; i++) {
         const struct millrace_received *received = millrace_batch_record(batch, i);
         bool is_behind_end = span != NULL && received->offset >= span->end;
         if (self->record_count == self->record_count_max || is_behind_end) {
+            next_offset = received->offset;
             break;
         }
         exit = print_record(self, received);
     }
     if (span != NULL) {
-        span->position = millrace_batch_next_offset(batch);
+        span->position = next_offset;
     }
     /* A reader that follows sees each batch as it comes. */
     return exit == SHELL_DONE ? shell_output_finish(self->call) : exit;
@@ -268,14 +411,19 @@ static enum shell_exit poll_all(struct consuming *self)
         if (code != 0 && !error.is_retriable) {
             return shell_client_fail(self->call, &error);
         }
+        enum shell_exit exit = SHELL_DONE;
         if (batch != NULL) {
             heard_ms = now_ms();
-            enum shell_exit exit = print_batch(self, batch);
+            exit = print_batch(self, batch);
             millrace_batch_free(batch);
-            if (exit != SHELL_DONE) {
-                return exit;
-            }
-        } else if (self->is_until_end && now_ms() - heard_ms > SILENCE_MS_MAX) {
+        }
+        if (exit == SHELL_DONE && self->group != NULL) {
+            exit = keep_group(self);
+        }
+        if (exit != SHELL_DONE) {
+            return exit;
+        }
+        if (batch == NULL && self->is_until_end && now_ms() - heard_ms > SILENCE_MS_MAX) {
             return fail_silence(self);
         }
     }
@@ -285,17 +433,25 @@ static enum shell_exit poll_all(struct consuming *self)
 static enum shell_exit consume(struct consuming *self)
 {
     struct millrace_error error;
-    const struct millrace_consumer_options options = {.size = sizeof options,
-                                                      .isolation = self->isolation};
+    const struct millrace_consumer_options options = {
+        .size = sizeof options,
+        .isolation = self->isolation,
+        .group = millrace_text(self->group),
+        .group_start = self->group == NULL ? MILLRACE_START_LATEST : self->start.kind,
+        .on_partitions = on_partitions,
+        .context = self};
     if (millrace_consumer_open(self->client, &options, &self->consumer, &error) != 0) {
         return shell_client_fail(self->call, &error);
     }
-    enum shell_exit exit = assign(self);
-    if (exit == SHELL_DONE && self->is_until_end) {
+    enum shell_exit exit = self->group != NULL ? subscribe(self) : assign(self);
+    if (exit == SHELL_DONE && self->is_until_end && self->group == NULL) {
         exit = find_spans(self);
     }
     if (exit == SHELL_DONE) {
         exit = poll_all(self);
+    }
+    if (exit == SHELL_DONE && self->group != NULL) {
+        exit = commit(self, SHELL_CLIENT_MS_MAX);
     }
     (void)millrace_consumer_close(self->consumer, SHELL_CLIENT_MS_MAX, NULL);
     return exit;
@@ -321,6 +477,7 @@ static const struct shell_option consume_options[] = {
     {"--until-end", NULL, "stop at the end that is seen at the start", false},
     {"--max", "N", "stop after N records", false},
     {"--partition", "N", "only this partition", true},
+    {"--group", "GROUP", "share the topic with the group's others, and commit", false},
     {"--isolation", "LEVEL", "read_committed or read_uncommitted; read_committed", false},
     {NULL, NULL, NULL, false},
 };
@@ -330,15 +487,18 @@ const struct shell_command shell_consume_commands[] = {
      .operands = "TOPIC",
      .operand_count = 1,
      .summary = "read records, a line each",
-     .notes = "In JSON a line has topic, partition, offset, timestamp and ingested (ms), key,\n"
-              "value and headers; bytes that are no text are {\"base64\":\"...\"}.\n"
-              "A time is RFC 3339, as 2001-01-01T00:00:00Z. Groups are not there yet.",
+     .notes =
+         "In JSON a line has topic, partition, offset, timestamp and ingested (ms), key,\n"
+         "value and headers; bytes that are no text are {\"base64\":\"...\"}.\n"
+         "A time is RFC 3339, as 2001-01-01T00:00:00Z. With --group it begins where the group\n"
+         "has committed, else at --from; what was printed is committed once a second and at\n"
+         "the end.",
      .options = consume_options,
      .examples =
          (const char *const[]){"millrace consume flights",
                                "millrace consume flights --from earliest --until-end -o json",
                                "millrace consume flights --from 2001-01-01T00:00:00Z --max 10",
-                               NULL},
+                               "millrace consume flights --group billing --from earliest", NULL},
      .run = consume_run},
     {.words = NULL},
 };

@@ -103,6 +103,44 @@ def follow():
         same(reader.wait(timeout=60), 0, 'exit')
 
 
+def lags(group):
+    rows = run('group', 'describe', group)[0]
+    return {row['partition']: (row['committed'], row['end'], row['lag']) for row in rows}
+
+
+def groups():
+    """A group goes on where it has committed, and commits exactly what was printed."""
+    run('topic', 'create', 'g', '--partitions', 2)
+    for partition in range(2):
+        run('produce', 'g', '--partition', partition, stdin=''.join(f'{i}\n' for i in range(100)))
+    first = run('consume', 'g', '--group', 'team', '--from', 'earliest', '--max', 30)
+    same(len(first), 30, 'records of --max')
+    need(sum(committed or 0 for committed, _, _ in lags('team').values()) == 30, lags('team'))
+    rest = run('consume', 'g', '--group', 'team', '--from', 'earliest', '--until-end')
+    same(sorted((row['partition'], row['offset']) for row in first + rest),
+         [(partition, i) for partition in range(2) for i in range(100)], 'both together')
+    same(run('consume', 'g', '--group', 'team', '--until-end'), [], 'nothing is left')
+    run('produce', 'g', '--partition', 1, stdin='one more\n')
+    rows = run('group', 'describe', 'team')[0]
+    same(rows, [{'topic': 'g', 'partition': 0, 'committed': 100, 'end': 100, 'lag': 0,
+                 'member': None, 'host': None},
+                {'topic': 'g', 'partition': 1, 'committed': 100, 'end': 101, 'lag': 1,
+                 'member': None, 'host': None}], 'describe')
+    with subprocess.Popen([MILLRACE, 'consume', 'g', '--group', 'team', '--max', '3', '-o', 'json'],
+                          stdout=subprocess.PIPE, text=True) as reader:
+        same(json.loads(reader.stdout.readline())['value'], 'one more', 'the one more')
+        same({'group': 'team', 'state': 'Stable', 'type': 'consumer'} in run('group', 'list')[0],
+             True, 'list')
+        rows = run('group', 'describe', 'team')[0]
+        need(len(rows) == 2 and all(row['member'] and row['host'] for row in rows), rows)
+        run('produce', 'g', '--partition', 0, stdin='second\nthird\n')
+        same(reader.wait(timeout=60), 0, 'exit')
+    same(lags('team'), {0: (102, 102, 0), 1: (101, 101, 0)}, 'all committed')
+    same(fail('group', 'describe', 'nobody'), 'GROUP_ID_NOT_FOUND', 'no such group')
+    same(fail('consume', 'g', '--group', 'team', '--partition', 0, code=2), 'USAGE', 'of its own')
+    same(fail('consume', 'absent', '--group', 'team'), 'UNKNOWN_TOPIC_OR_PARTITION', 'no topic')
+
+
 def cluster(bootstrap):
     status = run('cluster', 'status')[0]
     same(list(status), ['cluster_id', 'controller', 'controller_epoch', 'nodes'], 'members')
@@ -121,6 +159,7 @@ def main():
             topics()
             records()
             follow()
+            groups()
             failures()
             quiet_pipe()
             before = read('a')

@@ -1,0 +1,22 @@
+/* One question about a group, asked of the group's coordinator by a thread that waits.
+ *
+ * The coordinator is looked up first, and again when it says that it is not the one any more.
+ *
+ * Owner: the waiting thread; it may live on its stack. Loop: the session's. */
+#pragma once
+
+#include "client/millrace/admin_wait.h"
+
+struct group_wait {
+    struct admin_wait admin; /* What to ask; whom is found. Its take may call group_wait_moved(). */
+    struct millrace_bytes group;
+    int32_t coordinator; /* Out. -1: not known. */
+    bool is_moved;
+};
+
+/* As admin_wait_run(). */
+int group_wait_run(struct millrace_client *client, struct group_wait *self, int64_t until_ns,
+                   const char *what, struct millrace_error *error);
+/* Loop, from a take: true where `error_code` says that another broker must be asked, which will
+ * happen; the take returns OK then. */
+bool group_wait_moved(struct group_wait *self, int16_t error_code);
