@@ -7,8 +7,9 @@
 #include <emmintrin.h>
 #endif
 
-#define BLOCK 64U /* Rows of one turn: known to the compiler, so that it can use wide registers.   \
-                   */
+#define BLOCK                                                                                      \
+    64U /* Rows of one turn: known to the compiler, so that it can use wide registers.             \
+         */
 
 __extension__ typedef __int128 wide; /* An interval in microseconds leaves 64 bits. */
 

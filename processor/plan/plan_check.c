@@ -236,6 +236,10 @@ enum status plan_check_insert(const Millrace__Plan__Insert *asked,
                               Millrace__Plan__JobPlan **out_plan)
 {
     struct checker self = {.asked = asked, .options = options, .fault = fault};
+    if (asked == NULL) {
+        return raise(fault, "SYNTAX", 0, "an EXPLAIN of nothing", "it explains an INSERT",
+                     "write EXPLAIN INSERT INTO table SELECT … FROM …");
+    }
     self.plan = arena_take(fault->arena, sizeof *self.plan);
     if (self.plan == NULL) {
         return STATUS_NO_MEMORY;
@@ -248,6 +252,11 @@ enum status plan_check_insert(const Millrace__Plan__Insert *asked,
     TRY(name_job(&self));
     TRY(copy_statement(&self));
     TRY(check_query(&self));
+    if (millrace__plan__job_plan__get_packed_size(self.plan) > PLAN_CHECK_PACKED_BYTES_MAX) {
+        return raise(fault, "TOO_COMPLEX", asked->position, "the plan is too large",
+                     "with its tables and constants it must fit a record of 900,000 bytes",
+                     "use shorter constants, or write several jobs");
+    }
     *out_plan = self.plan;
     return STATUS_OK;
 }

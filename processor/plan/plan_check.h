@@ -18,7 +18,10 @@
 /* A stack bound for everything that walks an expression; the parser allows no more. */
 #define PLAN_CHECK_DEPTH_MAX 1500U
 #define PLAN_CHECK_COLUMNS_MAX 1000U
-#define PLAN_CHECK_TERMS_MAX 4096U /* Of one expression, IN and BETWEEN written out. */
+#define PLAN_CHECK_TERMS_MAX 4096U          /* Of one expression, IN and BETWEEN written out. */
+#define PLAN_CHECK_TERMS_ALL_MAX 16384U     /* Of all expressions of a query. */
+#define PLAN_CHECK_KEYS_MAX 100U            /* Of GROUP BY. */
+#define PLAN_CHECK_PACKED_BYTES_MAX 900000U /* A plan must fit a record of the catalog. */
 /* In `Stage.source_columns` this plus a SystemColumn stands for a column that every table has. */
 #define PLAN_CHECK_SYSTEM_COLUMN_BASE 65536U
 #define PLAN_CHECK_ARENA_BYTES ((size_t)64 << 20)
@@ -45,6 +48,7 @@ struct plan_check_options {
  * INVALID: `fault->message` says what is wrong. NO_MEMORY: the arena is full. */
 MUST_USE enum status plan_check_table(const Millrace__Plan__CreateTable *asked,
                                       struct plan_fault *fault, Millrace__Plan__Table **out_table);
+/* `asked` may be NULL, as of an EXPLAIN that no parser made. */
 MUST_USE enum status plan_check_insert(const Millrace__Plan__Insert *asked,
                                        const struct plan_check_options *options,
                                        struct plan_fault *fault,

@@ -276,9 +276,9 @@ static enum status read_keys(struct query_check *self)
 {
     const Millrace__Plan__Select *select = self->select;
     struct expr_check reader = {.fault = self->fault, .scope = &self->scope, .clause = "GROUP BY"};
-    if (select->n_group_by > PLAN_CHECK_COLUMNS_MAX) {
+    if (select->n_group_by > PLAN_CHECK_KEYS_MAX) {
         return raise(self, "TOO_COMPLEX", select->position, "too many keys",
-                     "a group has at most 1,000", "group by fewer columns");
+                     "a group has at most 100", "group by fewer columns");
     }
     self->keys = arena_take_array(self->fault->arena, select->n_group_by, sizeof *self->keys);
     if (self->keys == NULL) {
@@ -329,6 +329,36 @@ static enum status read_having(struct query_check *self)
                : expr_check_read_bool(&reader, self->select->having, &self->having);
 }
 
+static void count_terms(const Millrace__Plan__TypedExpr *expr, uint32_t *count)
+{
+    if (expr != NULL && *count <= PLAN_CHECK_TERMS_ALL_MAX) {
+        *count += typed_expr_measure(expr, PLAN_CHECK_TERMS_ALL_MAX - *count);
+    }
+}
+
+/* Each expression is bounded, but there may be many of them. */
+static enum status check_size(struct query_check *self)
+{
+    uint32_t count = 0;
+    count_terms(self->where == NULL ? NULL : &self->where->message, &count);
+    count_terms(self->having == NULL ? NULL : &self->having->message, &count);
+    for (size_t i = 0; i < self->target_count; i++) {
+        count_terms(&self->targets[i]->message, &count);
+    }
+    for (size_t i = 0; i < self->key_count; i++) {
+        count_terms(&self->keys[i]->message, &count);
+    }
+    for (uint32_t i = 0; i < self->aggregates.count; i++) {
+        count_terms(self->aggregates.calls[i]->argument, &count);
+        count_terms(self->aggregates.calls[i]->filter, &count);
+    }
+    if (count > PLAN_CHECK_TERMS_ALL_MAX) {
+        return raise(self, "TOO_COMPLEX", self->select->position, "a query with too many terms",
+                     "it has at most 16,384, lists of IN written out", "write several jobs");
+    }
+    return STATUS_OK;
+}
+
 enum status query_check_read(struct query_check *self)
 {
     check(self->scope.table != NULL);
@@ -339,5 +369,6 @@ enum status query_check_read(struct query_check *self)
     TRY(read_targets(self));
     TRY(read_keys(self));
     TRY(check_window_key(self));
-    return read_having(self);
+    TRY(read_having(self));
+    return check_size(self);
 }
