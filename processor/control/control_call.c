@@ -1,5 +1,6 @@
 #include "processor/control/control_call.h"
 
+#include "processor/plan/plan_nesting.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
@@ -20,6 +21,9 @@ enum status control_call_new(struct control *control, struct frame *frame, struc
     wire_reader_init(&reader, frame->bytes, frame->byte_count);
     struct kafka_request_header header;
     TRY(request_header_decode(&reader, &header));
+    /* Unpacking is recursive. */
+    TRY(plan_nesting_check(&millrace__control__request__descriptor, reader.next,
+                           wire_reader_left(&reader)));
     Millrace__Control__Request *request =
         millrace__control__request__unpack(NULL, wire_reader_left(&reader), reader.next);
     if (request == NULL) {
