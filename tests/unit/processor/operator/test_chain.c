@@ -235,6 +235,67 @@ Test(chain, without_windows_groups_stay_and_are_updated)
     cr_expect_eq(rig.results[0].record_time_ms, 1002);
 }
 
+/* `column > bound` over bigints, as a filter. */
+static struct {
+    Millrace__Plan__Operator filter;
+    Millrace__Plan__TypedExpr call, column, number;
+    Millrace__Plan__TypedExpr *arguments[2];
+    Millrace__Plan__TypedCall typed_call;
+    Millrace__Plan__Literal literal;
+} above[2];
+
+static Millrace__Plan__Operator *make_above(size_t index, uint32_t column, int64_t bound)
+{
+    millrace__plan__operator__init(&above[index].filter);
+    millrace__plan__typed_expr__init(&above[index].call);
+    millrace__plan__typed_expr__init(&above[index].column);
+    millrace__plan__typed_expr__init(&above[index].number);
+    millrace__plan__typed_call__init(&above[index].typed_call);
+    millrace__plan__literal__init(&above[index].literal);
+    above[index].column.kind_case = MILLRACE__PLAN__TYPED_EXPR__KIND_COLUMN;
+    above[index].column.type = MILLRACE__PLAN__TYPE__TYPE_BIGINT;
+    above[index].column.column = column;
+    above[index].literal.value_case = MILLRACE__PLAN__LITERAL__VALUE_INTEGER;
+    above[index].literal.integer = bound;
+    above[index].number.kind_case = MILLRACE__PLAN__TYPED_EXPR__KIND_LITERAL;
+    above[index].number.type = MILLRACE__PLAN__TYPE__TYPE_BIGINT;
+    above[index].number.literal = &above[index].literal;
+    above[index].arguments[0] = &above[index].column;
+    above[index].arguments[1] = &above[index].number;
+    above[index].typed_call.operation = MILLRACE__PLAN__OPERATION__OPERATION_GT;
+    above[index].typed_call.n_arguments = 2;
+    above[index].typed_call.arguments = above[index].arguments;
+    above[index].call.kind_case = MILLRACE__PLAN__TYPED_EXPR__KIND_CALL;
+    above[index].call.type = MILLRACE__PLAN__TYPE__TYPE_BOOL;
+    above[index].call.call = &above[index].typed_call;
+    above[index].filter.kind_case = MILLRACE__PLAN__OPERATOR__KIND_FILTER;
+    above[index].filter.filter = &above[index].call;
+    return &above[index].filter;
+}
+
+Test(chain, where_filters_rows_but_not_marks_and_having_filters_groups)
+{
+    struct chain_rig_options options = options_of(1, false);
+    options.before = make_above(0, 2, 10); /* v > 10 */
+    options.behind = make_above(1, 3, 1);  /* count(*) > 1 */
+    set_up_again(&options);
+    static const struct chain_rig_row rows[] = {
+        {1, "a", 5}, {1, "a", 50}, {2, "a", 60}, {1, "b", 70}, {100, "c", 1}};
+    for (int i = 0; i < 5; i++) {
+        chain_rig_append(&rig, 0, rows[i]);
+    }
+    chain_rig_drain(&rig);
+
+    cr_expect_eq(rig.totals[0].filtered_rows, 2);
+    cr_expect_eq(rig.watermark_us[1], 90 * SECOND); /* The row at 100 was filtered, its time not. */
+    cr_assert_eq(rig.result_count, 1);
+    expect_row(0, 0, 2);
+    cr_expect_str_eq(rig.results[0].k, "a");
+    cr_expect_eq(rig.results[0].created_max_ms, 1002);
+    cr_expect_eq(rig.totals[1].filtered_rows, 1);
+    cr_expect_eq(rig.totals[1].output_rows, 1);
+}
+
 /* ---- partitions */
 
 Test(chain, slowest_partition_holds_the_watermark)
