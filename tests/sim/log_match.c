@@ -182,13 +182,17 @@ void log_match_opened(struct log_match *self, const struct log_options *options,
     struct log_match_replica *replica = &partition->replicas[self->world->inside->id - 1];
     /* The walk may meet an order to die: until it is over, this is still the former life's. */
     static struct log_match_row found;
-    found.count = 0;
     check(log_start(log) == 0);
-    if (log_end(log) > 0) {
-        enum status status = log_replay(log, 0, take_replayed, &found);
-        if (status != STATUS_OK) {
-            return; /* Opening fails for the same reason. */
-        }
+    enum status status = log_end(log) > 0 ? STATUS_IO : STATUS_OK;
+    found.count = 0;
+    for (int attempt = 0; attempt < 3 && status == STATUS_IO; attempt++) {
+        found.count = 0; /* An injected error of the disk is over when it was met. */
+        status = log_replay(log, 0, take_replayed, &found);
+    }
+    if (status != STATUS_OK) {
+        sim_world_fail(self->world, "%s-%d: broker %u opened a log that cannot be read: %s",
+                       partition->topic, partition->index, self->world->inside->id,
+                       status_text(status));
     }
     compare_recovered(self, partition, replica, &found);
     struct log_match_row former = replica->row;

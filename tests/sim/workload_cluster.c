@@ -258,6 +258,11 @@ static void start_nemesis(struct play *play, struct prng *prng)
     profile.weights[SIM_FAULT_WALL_JUMP] = 1;
     profile.weights[SIM_FAULT_SLOW_FLUSH] = 1;
     profile.weights[SIM_FAULT_BLACKOUT] = profile.down_max > 0 ? 1 : 0;
+    if (profile.down_max > 0 && sim_world_chance(prng, 0.3)) {
+        profile.weights[SIM_FAULT_READ_ERROR] = 1;
+        profile.weights[SIM_FAULT_WRITE_ERROR] = 1;
+        profile.weights[SIM_FAULT_DISK_FULL] = 2;
+    }
     struct sim_node *targets[CLUSTER_CLIENT_BROKERS];
     for (uint32_t i = 0; i < CLUSTER_CLIENT_BROKERS; i++) {
         targets[i] = play->brokers.brokers[i].node;
