@@ -1,5 +1,6 @@
 #include "tests/rig/sql_rig.h"
 
+#include "processor/operator/chain.h"
 #include "processor/plan/explain.h"
 #include "proto/sys/check.h"
 #include "tests/rig/message_dump.h"
@@ -102,6 +103,18 @@ static void check_projection(const Millrace__Plan__Projection *projection,
     }
 }
 
+/* The operators take every stage of it. */
+static void check_runs(const Millrace__Plan__JobPlan *plan)
+{
+    for (uint32_t stage = 0; stage < plan->n_stages; stage++) {
+        const struct chain_options options = {
+            .plan = plan, .stage = stage, .state_bytes_max = (size_t)1 << 20};
+        struct chain *chain = NULL;
+        check(chain_new(&options, &chain) == STATUS_OK);
+        chain_free(chain);
+    }
+}
+
 /* What the chain relies on: every column is there, every type is what its place needs. */
 static void check_plan(const Millrace__Plan__JobPlan *plan)
 {
@@ -159,6 +172,7 @@ static enum status run_insert(struct sql_rig *self, const Millrace__Plan__Insert
     const char *explained = NULL;
     TRY(plan_check_insert(insert, &options, fault, &plan));
     check_plan(plan);
+    check_runs(plan);
     size_t byte_count = millrace__plan__job_plan__get_packed_size(plan);
     uint8_t *bytes = arena_take(&self->arena, byte_count);
     check(bytes != NULL && millrace__plan__job_plan__pack(plan, bytes) == byte_count);

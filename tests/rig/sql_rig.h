@@ -1,5 +1,6 @@
 /* A door without its processor: runs the statements of a Script one after the other against tables
- * in memory, and writes down what came of each.
+ * in memory, and writes down what came of each. Plans are given to the operators, which must take
+ * them.
  *
  * Owner: the test. Loop: any. Limits: SQL_RIG_TABLES_MAX. */
 #pragma once

@@ -26,7 +26,7 @@ static char *read_file(const char *path)
 
 static const char *run(const char *tables, const char *text)
 {
-    static char result[1 << 16];
+    static char result[1 << 18];
     struct sql_rig rig;
     struct text_builder report;
     Millrace__Plan__Script *script = NULL;
@@ -114,4 +114,59 @@ Test(plan_cases, every_text_comes_to_what_the_golden_file_says)
     }
     free(tables);
     free(cases);
+}
+
+/* `head`, `count` times `middle`, `tail`. */
+static const char *run_long(const char *tables, const char *const parts[3], int count)
+{
+    static char text[SQL_SCRIPT_TEXT_BYTES_MAX];
+    size_t at = (size_t)snprintf(text, sizeof text, "%s", parts[0]);
+    for (int i = 0; i < count; i++) {
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s", parts[1]);
+        cr_assert_lt(at, sizeof text);
+    }
+    at += (size_t)snprintf(text + at, sizeof text - at, "%s", parts[2]);
+    cr_assert_lt(at, sizeof text);
+    return run(tables, text);
+}
+
+#define SELECT "INSERT INTO one SELECT flight FROM flights WHERE "
+
+Test(plan_cases, expressions_up_to_the_bounds_are_taken_by_the_operators)
+{
+    static const char *const long_texts[][3] = {
+        {SELECT "flight IN (1", ", 2", ")"},
+        {SELECT, "NOT ", "true"},
+        {SELECT "flight > 0", " + 1", ""},
+        {SELECT "CASE", " WHEN flight = 1 THEN true", " END"},
+        {SELECT "CASE flight", " WHEN 1 THEN true", " END"},
+        {SELECT "true", " AND flight > 1", ""},
+        {SELECT "coalesce(true", ", flight = 1", ")"},
+    };
+    static const int counts[] = {1000, 900, 450, 800, 800, 1000, 1300};
+    char *tables = read_file(GOLDEN_SQL "/tables.sql");
+
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        const char *told = run_long(tables, long_texts[i], counts[i]);
+        cr_expect(strncmp(told, "job one", 7) == 0, "%zu: %s", i, told);
+        told = run_long(tables, long_texts[i], 2400);
+        cr_expect(strncmp(told, "fault TOO_COMPLEX", 17) == 0, "%zu: %s", i, told);
+    }
+    free(tables);
+}
+
+Test(plan_cases, a_query_that_is_too_large_as_a_whole_is_refused)
+{
+    static const char *const terms[3] = {
+        "INSERT INTO one SELECT id", ", id + 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9", " FROM readings"};
+    static const char *const keys[3] = {
+        "SET job.output_mode = 'update'; INSERT INTO one SELECT count(*) FROM readings GROUP BY id",
+        ", id + 1", ""};
+    char *tables = read_file(GOLDEN_SQL "/tables.sql");
+
+    cr_expect(strncmp(run_long(tables, terms, 800), "fault COLUMN_COUNT", 18) == 0);
+    cr_expect(strncmp(run_long(tables, terms, 900), "fault TOO_COMPLEX", 17) == 0);
+    cr_expect(strncmp(run_long(tables, keys, 99), "job one", 7) == 0);
+    cr_expect(strncmp(run_long(tables, keys, 100), "fault TOO_COMPLEX", 17) == 0);
+    free(tables);
 }
