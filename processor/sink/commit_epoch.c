@@ -18,6 +18,7 @@
 struct commit_epoch_held {
     struct list in_line;
     struct producer_record record;
+    bool is_noted;
     uint8_t bytes[];
 };
 
@@ -58,6 +59,9 @@ static void on_delivery(void *context, const struct producer_delivery *delivery)
     if (delivery->tag != NULL) {
         self->noted_offset = delivery->offset;
     }
+    if (part == COMMIT_EPOCH_PROGRESS) {
+        self->progress_offset = delivery->offset;
+    }
     if (self->pending_counts[part] == 0 && self->state == COMMIT_EPOCH_ENDING) {
         post_step(self);
     }
@@ -66,22 +70,21 @@ static void on_delivery(void *context, const struct producer_delivery *delivery)
 /* ---- sending ---- */
 
 static enum status send_now(struct commit_epoch *self, enum commit_epoch_part part,
-                            const struct producer_record *record)
+                            const struct producer_record *record, bool is_noted)
 {
     struct producer_record sent = *record;
     sent.number = part;
     sent.tag = NULL;
-    bool is_noted = self->is_noting && part == COMMIT_EPOCH_CHANGES;
     if (is_noted) {
         sent.tag = self;
     }
     TRY(txn_core_send(&self->txn, &sent));
-    self->is_noting &= !is_noted;
     self->pending_counts[part] += 1;
     return STATUS_OK;
 }
 
-static enum status hold(struct commit_epoch *self, const struct producer_record *record)
+static enum status hold(struct commit_epoch *self, const struct producer_record *record,
+                        bool is_noted)
 {
     check(record->record.header_count == 0);
     size_t key_bytes =
@@ -93,6 +96,7 @@ static enum status hold(struct commit_epoch *self, const struct producer_record 
         return STATUS_NO_MEMORY;
     }
     held->record = *record;
+    held->is_noted = is_noted;
     if (key_bytes > 0) {
         memcpy(held->bytes, record->record.key.bytes, key_bytes);
     }
@@ -121,10 +125,14 @@ enum status commit_epoch_send(struct commit_epoch *self, enum commit_epoch_part 
     if (self->state == COMMIT_EPOCH_READY) {
         self->state = COMMIT_EPOCH_OPEN;
     }
-    if (part == COMMIT_EPOCH_CHANGES && self->options.on_part != NULL) {
-        return hold(self, record);
+    bool is_change = part == COMMIT_EPOCH_CHANGES;
+    bool is_noted = is_change && self->noted_partition == record->partition;
+    if (is_noted) {
+        self->noted_partition = -1;
+        self->waits_for_changes = true;
     }
-    return send_now(self, part, record);
+    return is_change && self->options.on_part != NULL ? hold(self, record, is_noted)
+                                                      : send_now(self, part, record, is_noted);
 }
 
 static enum status send_held(struct commit_epoch *self)
@@ -132,23 +140,33 @@ static enum status send_held(struct commit_epoch *self)
     struct list *link;
     while ((link = list_take_first(&self->held)) != NULL) {
         struct commit_epoch_held *held = container_of(link, struct commit_epoch_held, in_line);
-        enum status status = send_now(self, COMMIT_EPOCH_CHANGES, &held->record);
+        enum status status = send_now(self, COMMIT_EPOCH_CHANGES, &held->record, held->is_noted);
         free(held);
         TRY(status);
     }
     return STATUS_OK;
 }
 
-void commit_epoch_note_next_change(struct commit_epoch *self)
+void commit_epoch_note_next_change(struct commit_epoch *self, int32_t partition)
 {
-    self->is_noting = true;
-    self->waits_for_changes = true;
+    check(partition >= 0);
+    self->noted_partition = partition;
     self->noted_offset = -1;
 }
 
 int64_t commit_epoch_noted_offset(const struct commit_epoch *self)
 {
     return self->noted_offset;
+}
+
+bool commit_epoch_is_noting(const struct commit_epoch *self)
+{
+    return self->noted_partition >= 0;
+}
+
+int64_t commit_epoch_progress_offset(const struct commit_epoch *self)
+{
+    return self->progress_offset;
 }
 
 /* ---- ending ---- */
@@ -170,6 +188,8 @@ static void txn_on_committed(void *context, const struct txn_core_outcome *outco
         return;
     }
     self->state = COMMIT_EPOCH_READY;
+    self->waits_for_changes = false;
+    self->noted_offset = -1;
     self->options.on_committed(self->options.context, &told);
 }
 
@@ -371,8 +391,12 @@ void commit_epoch_close(struct commit_epoch *self)
 void commit_epoch_init(struct commit_epoch *self, const struct commit_epoch_options *options)
 {
     check((options->on_part == NULL) == (options->on_end_sent == NULL));
-    *self = (struct commit_epoch){
-        .magic = COMMIT_MAGIC, .options = *options, .noted_offset = -1, .state = COMMIT_EPOCH_NEW};
+    *self = (struct commit_epoch){.magic = COMMIT_MAGIC,
+                                  .options = *options,
+                                  .noted_partition = -1,
+                                  .noted_offset = -1,
+                                  .progress_offset = -1,
+                                  .state = COMMIT_EPOCH_NEW};
     list_init(&self->held);
     struct txn_core_options txn = {
         .producer = {.loop = options->loop,

@@ -68,9 +68,10 @@ struct commit_epoch {
     enum commit_epoch_part part; /* ENDING: the one that is waited for; COUNT: EndTxn. */
     bool waits_for_changes;      /* Their offsets are needed. */
     uint64_t pending_counts[COMMIT_EPOCH_PART_COUNT];
-    struct list held; /* Changes that wait for the output, where somebody listens. */
-    int64_t noted_offset;
-    bool is_noting; /* The next change's offset is wanted. */
+    struct list held;        /* Changes that wait for the output, where somebody listens. */
+    int32_t noted_partition; /* Whose next change's offset is wanted; -1: none's. */
+    int64_t noted_offset;    /* -1: not told. */
+    int64_t progress_offset; /* The same of the last progress record. */
     struct commit_epoch_outcome failure;
     struct mail step_mail;
     bool is_step_posted;
@@ -93,9 +94,13 @@ void commit_epoch_start(struct commit_epoch *self);
  * takes records, and PROGRESS is sent from on_progress_due only. */
 MUST_USE enum status commit_epoch_send(struct commit_epoch *self, enum commit_epoch_part part,
                                        const struct producer_record *record);
-/* The offset of the next change that is sent; commit_epoch_noted_offset() tells it from
- * on_progress_due on; -1: the broker did not tell. */
-void commit_epoch_note_next_change(struct commit_epoch *self);
+/* From now on the offset of the partition's next change is wanted, in this epoch or a later one.
+ * commit_epoch_noted_offset() tells it from that epoch's on_progress_due until on_committed; -1: it
+ * has not come, or the broker did not tell. */
+void commit_epoch_note_next_change(struct commit_epoch *self, int32_t partition);
 int64_t commit_epoch_noted_offset(const struct commit_epoch *self);
+bool commit_epoch_is_noting(const struct commit_epoch *self); /* It has not come. */
+/* Of the last progress record; -1: the broker did not tell. */
+int64_t commit_epoch_progress_offset(const struct commit_epoch *self);
 /* READY or OPEN -> ENDING; then on_committed or on_failed. */
 void commit_epoch_end(struct commit_epoch *self);

@@ -257,14 +257,24 @@ enum status sink_add_change(struct sink *self, uint32_t partition, struct wire_b
     return send_record(self, COMMIT_EPOCH_CHANGES, self->options.changelog_topic, &record);
 }
 
-void sink_note_next_change(struct sink *self)
+void sink_note_next_change(struct sink *self, int32_t partition)
 {
-    commit_epoch_note_next_change(&self->commit);
+    commit_epoch_note_next_change(&self->commit, partition);
 }
 
 int64_t sink_noted_offset(const struct sink *self)
 {
     return commit_epoch_noted_offset(&self->commit);
+}
+
+bool sink_is_noting(const struct sink *self)
+{
+    return commit_epoch_is_noting(&self->commit);
+}
+
+int64_t sink_progress_offset(const struct sink *self)
+{
+    return commit_epoch_progress_offset(&self->commit);
 }
 
 bool sink_is_dirty(const struct sink *self)

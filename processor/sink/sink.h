@@ -64,9 +64,11 @@ MUST_USE enum status sink_add_late(struct sink *self, const struct sink_late *la
 MUST_USE enum status sink_add_route(struct sink *self, uint32_t partition, struct wire_bytes value);
 MUST_USE enum status sink_add_change(struct sink *self, uint32_t partition, struct wire_bytes key,
                                      struct wire_bytes value);
-/* As commit_epoch_note_next_change(). */
-void sink_note_next_change(struct sink *self);
+/* As commit_epoch_note_next_change() and the others. */
+void sink_note_next_change(struct sink *self, int32_t partition);
 int64_t sink_noted_offset(const struct sink *self);
+bool sink_is_noting(const struct sink *self);
+int64_t sink_progress_offset(const struct sink *self);
 /* Was anything added in this epoch? */
 bool sink_is_dirty(const struct sink *self);
 /* Commits what was added, and the progress record. */

@@ -11,7 +11,9 @@
 #define TASK_MAGIC 0x7a5c0de5U
 #define AGAIN_FLOOR_MS 100
 #define AGAIN_CEILING_MS 10000
-#define WHY_BYTES 320U
+/* Attempts in a row, without an epoch between them, that may end with the same doubtful fault. */
+#define DOUBTS_MAX 4U
+#define WHY_BYTES TASK_FAULT_TEXT_BYTES
 
 struct task {
     uint32_t magic;
@@ -22,6 +24,7 @@ struct task {
     struct task_attempt *attempt; /* NULL: none, one waits for its time, or it is over. */
     bool is_attempt_closing;
     struct retry again;
+    uint32_t doubt_count;
     struct timer again_timer;
     struct mail mail; /* The first attempt, and the end, come in a later turn. */
     bool is_mail_posted;
@@ -86,6 +89,7 @@ static void attempt_on_progress(void *context, const Millrace__Processor__Progre
     struct task *self = context;
     if (self->state == TASK_RUNNING || self->state == TASK_STOPPING) {
         retry_reset(&self->again);
+        self->doubt_count = 0;
     }
     if (!self->is_closing) {
         self->setup.options.on_progress(self->setup.options.context, progress);
@@ -101,10 +105,15 @@ static void attempt_on_broken(void *context, const char *why)
     set_state(self, TASK_RESTARTING, kept);
 }
 
-static void attempt_on_failed(void *context, struct task_fault *fault)
+static void attempt_on_failed(void *context, struct task_fault *fault, bool is_doubtful)
 {
     struct task *self = context;
     struct task_fault kept = *fault;
+    self->doubt_count += 1;
+    if (is_doubtful && self->doubt_count < DOUBTS_MAX) {
+        attempt_on_broken(self, kept.what);
+        return;
+    }
     close_attempt(self);
     set_state(self, TASK_ENDED, NULL);
     self->setup.options.on_failed(self->setup.options.context, task_fault_message(&kept));

@@ -49,6 +49,10 @@ struct task_options {
     size_t output_bytes_max; /* Made and not acknowledged yet. 256 MiB; beyond it the task fails. */
     int64_t transaction_timeout_ms; /* 60,000. */
     int64_t request_timeout_ms;     /* 10,000. */
+    int64_t trim_interval_ms;       /* Between deletions of what nobody will read. 60,000. */
+    /* A changelog partition gets a snapshot when what a restore would read is longer than this and
+     * four times the groups that there are. 20,000. */
+    uint64_t changelog_rows_min;
     /* None is called from inside task_open() or task_close(); in each the task may be stopped or
      * closed. What they are given is borrowed for the call. */
     /* `why` is NULL but for RESTARTING. Not for ENDED. */

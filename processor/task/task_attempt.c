@@ -17,6 +17,7 @@
 #define PROGRESS_KEY "progress"
 
 static void open_progress(struct task_attempt *self);
+static enum status open_trim(struct task_attempt *self);
 static void end_close(struct task_attempt *self);
 
 /* ---- the end ---- */
@@ -53,7 +54,7 @@ void task_attempt_break(struct task_attempt *self, const char *format, ...)
 void task_attempt_fail(struct task_attempt *self)
 {
     if (end_once(self)) {
-        self->events.on_failed(self->events.context, &self->fault);
+        self->events.on_failed(self->events.context, &self->fault, self->is_fault_doubtful);
     }
 }
 
@@ -164,6 +165,8 @@ static void source_on_fault(void *context, const struct source_fault *fault)
         topic = self->setup->changelog.name;
     }
     if (is_broken || fault->status == STATUS_OUT_OF_RANGE) {
+        /* Whoever took the id over deletes what he has read. */
+        self->is_fault_doubtful = !is_broken;
         task_fault_set(&self->fault, is_broken ? "CORRUPT_INPUT" : "INPUT_LOST",
                        is_broken ? status_text(fault->status)
                                  : "records that were not read yet have been deleted",
@@ -261,10 +264,11 @@ static void open_input(struct task_attempt *self)
     if (!is_open) {
         return;
     }
-    if (task_epoch_begin_first(self) != STATUS_OK) {
+    if (open_trim(self) != STATUS_OK) {
         task_attempt_break(self, "out of memory");
         return;
     }
+    task_epoch_begin_first(self);
     self->phase = TASK_ATTEMPT_WAITING;
     self->events.on_running(self->events.context);
     if (task_attempt_is_on(self)) {
@@ -273,6 +277,14 @@ static void open_input(struct task_attempt *self)
 }
 
 /* ---- before it: the state ---- */
+
+uint32_t task_attempt_place(const struct task_attempt *self, int32_t partition)
+{
+    uint32_t place = (uint32_t)partition / self->setup->stage->task_count;
+    check(place < self->setup->partition_count);
+    check(self->setup->partitions[place] == partition);
+    return place;
+}
 
 static void restore_turn(struct task_attempt *self)
 {
@@ -297,7 +309,7 @@ static void restore_turn(struct task_attempt *self)
         }
     }
     source_release(self->source);
-    self->restored_count += rows.row_count;
+    self->inputs[task_attempt_place(self, rows.origin.partition)].change_count += rows.row_count;
     if (task_attempt_pass(self, TASK_POINT_RESTORING)) {
         task_attempt_post_turn(self);
     }
@@ -313,10 +325,10 @@ static void open_changelog(struct task_attempt *self)
     }
     for (uint32_t i = 0; i < setup->partition_count; i++) {
         int32_t partition = setup->partitions[i];
+        self->inputs[i].changelog_start = task_progress_changelog_start(self->progress, partition);
         starts[i] = (struct source_start){
             .partition = partition,
-            .start = {.kind = CONSUMER_START_OFFSET,
-                      .value = task_progress_changelog_start(self->progress, partition)}};
+            .start = {.kind = CONSUMER_START_OFFSET, .value = self->inputs[i].changelog_start}};
     }
     struct source_options options = {.topic = setup->changelog.name,
                                      .starts = starts,
@@ -511,13 +523,28 @@ static void sink_on_failed(void *context, const struct commit_epoch_outcome *out
     }
 }
 
-static void sink_on_closed(void *context)
+static void part_on_closed(void *context)
 {
     struct task_attempt *self = context;
     check(self->magic == ATTEMPT_MAGIC);
     check(self->open_count > 0);
     self->open_count -= 1;
     end_close(self);
+}
+
+static enum status open_trim(struct task_attempt *self)
+{
+    const struct task_options *own = &self->setup->options;
+    struct task_trim_options options = {.loop = own->loop,
+                                        .bootstrap = own->bootstrap,
+                                        .bootstrap_count = own->bootstrap_count,
+                                        .client_id = own->client_id,
+                                        .request_timeout_ms = own->request_timeout_ms,
+                                        .on_closed = part_on_closed,
+                                        .context = self};
+    TRY(task_trim_open(&options, &self->trim));
+    self->open_count += 1;
+    return STATUS_OK;
 }
 
 static enum status open_sink(struct task_attempt *self)
@@ -549,7 +576,7 @@ static enum status open_sink(struct task_attempt *self)
         .column_names = setup->column_names,
         .column_count = (uint32_t)setup->plan->sink->n_columns,
         .on_progress_due = task_epoch_on_progress_due,
-        .on_closed = sink_on_closed,
+        .on_closed = part_on_closed,
         .context = self};
     TRY(sink_open(&options, &self->sink));
     self->open_count += 1;
@@ -635,6 +662,9 @@ void task_attempt_close(struct task_attempt *self)
         self->sink = NULL;
         sink_close(sink);
     }
+    if (self->trim != NULL) {
+        task_trim_close(self->trim);
+    }
     task_attempt_post_turn(self); /* So that the end never comes from inside. */
 }
 
@@ -655,6 +685,7 @@ enum status task_attempt_open(const struct task_setup *setup,
     self->inputs = inputs;
     self->back_count = BACK_FIRST;
     self->progress_offset = -1;
+    self->snapshot_input = -1;
     timer_init(&self->wake, &setup->options.loop->timers, wake_on_fire);
     enum status status = open_sink(self);
     if (status != STATUS_OK) {

@@ -8,8 +8,8 @@
  *     COMMITTING  its transaction ends; fetching goes on
  *     OVER        the owner has been told why; what is open closes
  *
- * task_attempt.c has its life up to the first epoch, task_epoch.c the epochs, task_trim.c what is
- * deleted behind them.
+ * task_attempt.c has its life up to the first epoch, task_epoch.c the epochs, task_snapshot.c what
+ * keeps the next start short.
  *
  * Owner: the task. Loop: its. Limits: those of the setup. */
 #pragma once
@@ -21,8 +21,7 @@
 #include "processor/task/task_progress.h"
 #include "processor/task/task_rows.h"
 #include "processor/task/task_setup.h"
-
-struct task_trim;
+#include "processor/task/task_trim.h"
 
 enum task_attempt_phase {
     TASK_ATTEMPT_FENCING,
@@ -41,7 +40,8 @@ struct task_attempt_events {
     void (*on_progress)(void *context, const Millrace__Processor__Progress *progress);
     /* One of these, once: it is over. */
     void (*on_broken)(void *context, const char *why);
-    void (*on_failed)(void *context, struct task_fault *fault);
+    /* `is_doubtful`: a task whose id was taken over in silence would see the same. */
+    void (*on_failed)(void *context, struct task_fault *fault, bool is_doubtful);
     void (*on_fenced)(void *context);
     void (*on_stopped)(void *context);
     void (*on_closed)(void *context); /* The attempt is freed. */
@@ -52,6 +52,8 @@ struct task_attempt_events {
 struct task_input {
     Millrace__Processor__MarkState told; /* UNKNOWN: nothing, since its last row. */
     int64_t start_offset;                /* Of the epoch. */
+    int64_t changelog_start;             /* Where a restore begins, once the epoch commits. */
+    uint64_t change_count;               /* What it would read. */
 };
 
 struct task_epoch {
@@ -90,13 +92,15 @@ struct task_attempt {
     int64_t back_count;
     uint8_t *found; /* Owned. The last progress record seen. */
     size_t found_bytes;
-    uint64_t restored_count;
     struct task_input *inputs; /* Owned; by place in the setup's partitions. */
-    int64_t flow_began_ns;     /* The first row of the task's life, or the input's opening. */
+    int32_t snapshot_input;    /* Whose snapshot's offset is looked for; -1: none's. */
+    int64_t trim_not_before_ns;
+    int64_t flow_began_ns; /* The first row of the task's life, or the input's opening. */
     bool has_flowed;
     int64_t epoch_not_before_ns;
     struct task_epoch epoch;
     struct task_fault fault;
+    bool is_fault_doubtful;
     enum status sink_status; /* Why the sink refused what the chain gave it. */
 };
 
@@ -127,8 +131,16 @@ void task_attempt_post_turn(struct task_attempt *self);
 void task_attempt_judge_chain(struct task_attempt *self, enum status status, int32_t partition,
                               int64_t offset);
 
+/* The place of a partition in the setup's, which holds every task_count-th. */
+uint32_t task_attempt_place(const struct task_attempt *self, int32_t partition);
+
+/* In task_snapshot.c: at the end of an epoch's changes, of its transaction, and behind it. */
+MUST_USE enum status task_snapshot_take(struct task_attempt *self);
+void task_snapshot_note(struct task_attempt *self);
+void task_snapshot_trim(struct task_attempt *self);
+
 /* In task_epoch.c: what there is to do when something is new, in the turn, at a commit. */
-MUST_USE enum status task_epoch_begin_first(struct task_attempt *self);
+void task_epoch_begin_first(struct task_attempt *self);
 void task_epoch_consider(struct task_attempt *self);
 void task_epoch_turn(struct task_attempt *self);
 enum status task_epoch_on_progress_due(void *context, struct wire_bytes *out_value);

@@ -40,6 +40,7 @@ static enum status chain_on_change(void *context, uint32_t partition, struct wir
                                    struct wire_bytes value)
 {
     struct task_attempt *self = context;
+    self->inputs[task_attempt_place(self, (int32_t)partition)].change_count += 1;
     return note_sink(self, sink_add_change(self->sink, partition, key, value));
 }
 
@@ -123,14 +124,15 @@ static void tell_marks(struct task_attempt *self)
 
 /* ---- beginning ---- */
 
-enum status task_epoch_begin_first(struct task_attempt *self)
+void task_epoch_begin_first(struct task_attempt *self)
 {
     arena_init(&self->epoch.arena, EPOCH_ARENA_BYTES_MAX);
     self->epoch_not_before_ns = INT64_MIN;
     self->flow_began_ns = now_of(self);
     self->has_flowed = self->progress != NULL && self->progress->totals != NULL &&
                        self->progress->totals->input_rows > 0;
-    return STATUS_OK;
+    self->trim_not_before_ns =
+        now_of(self) + self->setup->options.trim_interval_ms * CLOCK_NS_PER_MS;
 }
 
 /* A start that is not the earliest is kept as soon as it is known: after a restart it would be
@@ -208,15 +210,6 @@ static enum status push_route(struct task_attempt *self, const struct source_row
     return STATUS_OK;
 }
 
-static void forget_mark(struct task_attempt *self, int32_t partition)
-{
-    for (uint32_t i = 0; i < self->setup->partition_count; i++) {
-        if (self->setup->partitions[i] == partition) {
-            self->inputs[i].told = MILLRACE__PROCESSOR__MARK_STATE__MARK_UNKNOWN;
-        }
-    }
-}
-
 /* All rows are in the chain: takes out what they made. */
 static void end_computing(struct task_attempt *self)
 {
@@ -230,6 +223,9 @@ static void end_computing(struct task_attempt *self)
     }
     int64_t began_ns = now_of(self);
     enum status status = chain_end_epoch(self->chain);
+    if (status == STATUS_OK) {
+        status = task_snapshot_take(self);
+    }
     epoch->compute_ns += now_of(self) - began_ns;
     if (status != STATUS_OK) {
         task_attempt_judge_chain(self, status, -1, -1);
@@ -272,7 +268,8 @@ void task_epoch_turn(struct task_attempt *self)
         self->flow_began_ns = now_of(self);
     }
     epoch->row_count += rows.row_count;
-    forget_mark(self, rows.origin.partition);
+    self->inputs[task_attempt_place(self, rows.origin.partition)].told =
+        MILLRACE__PROCESSOR__MARK_STATE__MARK_UNKNOWN;
     source_release(self->source);
     task_attempt_post_turn(self);
 }
@@ -318,7 +315,7 @@ static enum status describe_changelogs(struct task_attempt *self, struct arena *
         int32_t partition = self->setup->partitions[i];
         millrace__processor__changelog_progress__init(&rows[i]);
         rows[i].partition = partition;
-        rows[i].start_offset = task_progress_changelog_start(self->progress, partition);
+        rows[i].start_offset = self->inputs[i].changelog_start;
         progress->changelogs[i] = &rows[i];
     }
     progress->n_changelogs = count;
@@ -377,6 +374,7 @@ enum status task_epoch_on_progress_due(void *context, struct wire_bytes *out_val
     struct task_epoch *epoch = &self->epoch;
     check(self->phase == TASK_ATTEMPT_COMMITTING);
     arena_reset(&epoch->arena);
+    task_snapshot_note(self);
     TRY(describe(self, &epoch->progress));
     epoch->is_final = epoch->progress.is_final;
     epoch->is_described = true;
@@ -451,6 +449,10 @@ void task_epoch_on_committed(void *context, const struct commit_epoch_outcome *o
         return;
     }
     self->phase = TASK_ATTEMPT_WAITING;
+    if (sink_progress_offset(self->sink) >= 0) {
+        self->progress_offset = sink_progress_offset(self->sink);
+    }
+    task_snapshot_trim(self);
     self->events.on_progress(self->events.context, self->progress);
     if (!task_attempt_is_on(self)) {
         return;

@@ -11,6 +11,8 @@
 #define OUTPUT_BYTES_DEFAULT ((size_t)256 << 20)
 #define TRANSACTION_TIMEOUT_MS_DEFAULT 60000
 #define REQUEST_TIMEOUT_MS_DEFAULT 10000
+#define TRIM_INTERVAL_MS_DEFAULT 60000
+#define CHANGELOG_ROWS_DEFAULT 20000U
 #define PLAN_VERSION 1U
 
 static size_t size_or(size_t size, size_t fallback)
@@ -42,6 +44,9 @@ static enum status copy_options(struct task_setup *self, const struct task_optio
     own->transaction_timeout_ms =
         time_or(own->transaction_timeout_ms, TRANSACTION_TIMEOUT_MS_DEFAULT);
     own->request_timeout_ms = time_or(own->request_timeout_ms, REQUEST_TIMEOUT_MS_DEFAULT);
+    own->trim_interval_ms = time_or(own->trim_interval_ms, TRIM_INTERVAL_MS_DEFAULT);
+    own->changelog_rows_min =
+        own->changelog_rows_min > 0 ? own->changelog_rows_min : CHANGELOG_ROWS_DEFAULT;
     return STATUS_OK;
 }
 

@@ -34,6 +34,7 @@ void job_sums_forget_output(struct job_sums *self)
 {
     memset(self->emitted, 0, sizeof self->emitted);
     memset(self->late, 0, sizeof self->late);
+    memset(self->logged, 0, sizeof self->logged);
     self->emitted_count = 0;
     self->late_count = 0;
     self->window_count = 0;
@@ -95,8 +96,11 @@ void job_sums_take_output(struct job_sums *self, const struct source_rows *rows)
     }
 }
 
-void job_sums_take_late(struct job_sums *self, const struct source_rows *rows)
+/* Rows as they were sent. */
+static int64_t take_rows(struct job_sums *self, const struct source_rows *rows,
+                         struct job_sum (*sums)[JOB_SUMS_KEYS])
 {
+    int64_t taken = 0;
     for (uint32_t i = 0; i < rows->row_count; i++) {
         char text[200];
         copy_value(rows->origin.values[i], text);
@@ -109,16 +113,26 @@ void job_sums_take_late(struct job_sums *self, const struct source_rows *rows)
         int key;
         if (sscanf(text, "{\"t\":\"2001-01-01T%2d:%2d:%2dZ\",\"k\":\"%c\",\"v\":%lld}", &hour,
                    &minute, &second, &letter, &value) != 5) {
-            sim_world_fail(self->world, "no late row: %s", text);
-            return;
+            sim_world_fail(self->world, "no row of the source: %s", text);
+            return taken;
         }
-        if (!place_of(hour, minute, second, letter, &window, &key)) {
-            continue;
+        if (place_of(hour, minute, second, letter, &window, &key)) {
+            sums[window][key].count += 1;
+            sums[window][key].total += value;
+            taken += 1;
         }
-        self->late[window][key].count += 1;
-        self->late[window][key].total += value;
-        self->late_count += 1;
     }
+    return taken;
+}
+
+void job_sums_take_late(struct job_sums *self, const struct source_rows *rows)
+{
+    self->late_count += take_rows(self, rows, self->late);
+}
+
+void job_sums_take_input(struct job_sums *self, const struct source_rows *rows)
+{
+    (void)take_rows(self, rows, self->logged);
 }
 
 bool job_sums_is_whole(const struct job_sums *self)
@@ -133,6 +147,16 @@ void job_sums_compare(struct job_sums *self)
             const struct job_sum *sent = &self->sent[w][k];
             const struct job_sum *emitted = &self->emitted[w][k];
             const struct job_sum *late = &self->late[w][k];
+            const struct job_sum *logged = &self->logged[w][k];
+            if (logged->count != sent->count || logged->total != sent->total) {
+                sim_world_fail(self->world,
+                               "window %lld key %c: %lld rows of %lld were sent, the log of the "
+                               "source has %lld of %lld",
+                               (long long)w, 'a' + k, (long long)sent->count,
+                               (long long)sent->total, (long long)logged->count,
+                               (long long)logged->total);
+                return;
+            }
             if (emitted->count + late->count != sent->count ||
                 emitted->total + late->total != sent->total) {
                 sim_world_fail(self->world,

@@ -21,6 +21,7 @@ struct job_sums {
     struct job_sum sent[JOB_SUMS_WINDOWS][JOB_SUMS_KEYS];
     struct job_sum emitted[JOB_SUMS_WINDOWS][JOB_SUMS_KEYS];
     struct job_sum late[JOB_SUMS_WINDOWS][JOB_SUMS_KEYS];
+    struct job_sum logged[JOB_SUMS_WINDOWS][JOB_SUMS_KEYS]; /* As the input's log has it. */
     int64_t sent_count; /* Rows, without the closing ones. */
     int64_t emitted_count;
     int64_t late_count;
@@ -33,9 +34,10 @@ int32_t job_sums_send(struct job_sums *self, int64_t at_s, int key, int64_t valu
                       char out_json[static JOB_SUMS_ROW_BYTES]);
 /* Before a reading from the beginning. */
 void job_sums_forget_output(struct job_sums *self);
-/* Rows of the sink's topic and of the late one. Fails the world when one makes no sense. */
+/* Rows of the sink's topic, of the late one, of the source's. Fails the world when one makes no sense. */
 void job_sums_take_output(struct job_sums *self, const struct source_rows *rows);
 void job_sums_take_late(struct job_sums *self, const struct source_rows *rows);
+void job_sums_take_input(struct job_sums *self, const struct source_rows *rows);
 bool job_sums_is_whole(const struct job_sums *self);
 /* Fails the world unless each window and key came out once and with what went in. */
 void job_sums_compare(struct job_sums *self);

@@ -21,6 +21,7 @@
 #define WORKERS 2U
 #define CALM_NS (180 * SIM_S)
 #define OUT_PARTITIONS 2
+#define READ_TOPICS 3
 #define ROWS_PER_PARTITION 400
 #define CLOSING_ROWS 5
 
@@ -73,8 +74,8 @@ struct play {
     int64_t at_s[JOB_PLAN_PARTITIONS];
     /* The reader of results. */
     struct sim_node *reader;
-    struct source *sources[2];
-    bool is_read[2];
+    struct source *sources[READ_TOPICS];
+    bool is_read[READ_TOPICS];
     uint32_t open_sources;
 };
 
@@ -187,6 +188,8 @@ static void open_task(struct worker *worker, uint32_t number)
                                    .epoch_bytes_max = 2000,
                                    .transaction_timeout_ms = 10000,
                                    .request_timeout_ms = 3000,
+                                   .trim_interval_ms = 700,
+                                   .changelog_rows_min = 60,
                                    .on_state = on_state,
                                    .on_progress = on_progress,
                                    .on_failed = on_failed,
@@ -389,13 +392,16 @@ static void feeder_boot(struct sim_node *node, struct loop *loops, uint32_t loop
 
 /* ---- the reader ---- */
 
-static const char *const read_topics[2] = {JOB_PLAN_SINK, JOB_PLAN_LATE};
+static const char *const read_topics[READ_TOPICS] = {JOB_PLAN_SINK, JOB_PLAN_LATE, JOB_PLAN_SOURCE};
+static const uint32_t read_partitions[READ_TOPICS] = {OUT_PARTITIONS, 1, JOB_PLAN_PARTITIONS};
+static void (*const takers[READ_TOPICS])(struct job_sums *self, const struct source_rows *rows) = {
+    job_sums_take_output, job_sums_take_late, job_sums_take_input};
 
 static void reader_on_news(void *context)
 {
     struct sim_node *node = context;
     struct play *play = node->options.context;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < READ_TOPICS; i++) {
         struct source *source = play->sources[i];
         if (source == NULL) {
             continue;
@@ -403,11 +409,7 @@ static void reader_on_news(void *context)
         source_seal(source, SIZE_MAX);
         struct source_rows rows;
         while (source_take(source, &rows) == STATUS_OK) {
-            if (i == 0) {
-                job_sums_take_output(&play->sums, &rows);
-            } else {
-                job_sums_take_late(&play->sums, &rows);
-            }
+            takers[i](&play->sums, &rows);
             source_release(source);
         }
         play->is_read[i] = source_is_done(source);
@@ -435,15 +437,16 @@ static void reader_boot(struct sim_node *node, struct loop *loops, uint32_t loop
     check(loop_count == 1);
     struct address bootstrap[3];
     bootstrap_of(play, bootstrap);
-    struct source_start starts[OUT_PARTITIONS] = {{.partition = 0}, {.partition = 1}};
-    for (int i = 0; i < 2; i++) {
+    struct source_start starts[JOB_PLAN_PARTITIONS] = {
+        {.partition = 0}, {.partition = 1}, {.partition = 2}};
+    for (int i = 0; i < READ_TOPICS; i++) {
         struct source_options options = {.loop = &loops[0],
                                          .bootstrap = bootstrap,
                                          .bootstrap_count = play->broker_count,
                                          .client_id = "reader",
                                          .topic = read_topics[i],
                                          .starts = starts,
-                                         .start_count = i == 0 ? OUT_PARTITIONS : 1,
+                                         .start_count = read_partitions[i],
                                          .is_bounded = true,
                                          .buffer_bytes_max = 4 << 20,
                                          .fetch_wait_ms = 100,
@@ -461,17 +464,17 @@ static void reader_boot(struct sim_node *node, struct loop *loops, uint32_t loop
 static bool has_read(void *context)
 {
     const struct play *play = context;
-    return play->is_read[0] && play->is_read[1];
+    return play->is_read[0] && play->is_read[1] && play->is_read[2];
 }
 
 /* All that is committed now; false: it does not end, because something holds a stable end. */
 static bool read_results(struct play *play)
 {
     job_sums_forget_output(&play->sums);
-    play->is_read[0] = false;
-    play->is_read[1] = false;
-    play->sources[0] = NULL;
-    play->sources[1] = NULL;
+    for (int i = 0; i < READ_TOPICS; i++) {
+        play->is_read[i] = false;
+        play->sources[i] = NULL;
+    }
     check(sim_node_start(play->reader));
     bool is_well = sim_world_run_until(play->world, has_read, play, CALM_NS);
     sim_node_kill(play->reader);

@@ -63,7 +63,7 @@ static void run_epoch(void)
         status = send_to(COMMIT_EPOCH_OUTPUT, p);
     }
     if (wants_offset) {
-        commit_epoch_note_next_change(&subject);
+        commit_epoch_note_next_change(&subject, CHANGES_PARTITION);
     }
     if (status == STATUS_OK) {
         status = send_to(COMMIT_EPOCH_CHANGES, CHANGES_PARTITION);
