@@ -484,9 +484,9 @@ enum status chain_push_rows(struct chain *self, const struct row_batch *rows,
     if (passed.row_count == 0) {
         return STATUS_OK;
     }
-    struct partial_aggregation_origin origin = {.mark_us = mark->held.us,
-                                                .was_excluded = mark->was_excluded};
-    return partial_aggregation_push(&self->partial, &passed, origin, &self->report, &self->writer);
+    return partial_aggregation_push(&self->partial, &passed,
+                                    source_marks_bound_us(&self->marks, mark), &self->report,
+                                    &self->writer);
 }
 
 void chain_set_mark_state(struct chain *self, int32_t partition,

@@ -208,11 +208,9 @@ static int64_t later(int64_t left, int64_t right)
 
 /* Each row gets its group, `alone` those that travel by themselves. */
 static enum status find_groups(struct partial_aggregation *self, const struct row_batch *rows,
-                               struct partial_aggregation_origin origin,
-                               struct batch_values *values, uint8_t *alone)
+                               int64_t bound_us, struct batch_values *values, uint8_t *alone)
 {
     const struct aggregation *aggregation = &self->aggregation;
-    bool are_alone = origin.was_excluded && aggregation->has_window;
     for (uint32_t i = 0; i < rows->row_count; i++) {
         if (row_bits_get(values->misfits, i)) {
             continue;
@@ -222,7 +220,7 @@ static enum status find_groups(struct partial_aggregation *self, const struct ro
                                  .byte_count = (int32_t)(values->encoded.ends[i + 1] - start)};
         int64_t window_start = values->window_starts[i];
         uint64_t hash = values->encoded.hashes[i];
-        if (are_alone || aggregation_is_over(aggregation, window_start, origin.mark_us)) {
+        if (aggregation_is_over(aggregation, window_start, bound_us)) {
             row_bits_set(alone, i);
             values->groups[i] = group_table_make_loose(aggregation->codec.aggregate_count,
                                                        window_start, hash, key, rows->arena);
@@ -255,8 +253,7 @@ static struct chain_late origin_of_row(const struct row_batch *rows, uint32_t ro
 }
 
 enum status partial_aggregation_push(struct partial_aggregation *self, const struct row_batch *rows,
-                                     struct partial_aggregation_origin origin,
-                                     struct row_steps_report *report,
+                                     int64_t bound_us, struct row_steps_report *report,
                                      struct route_record_writer *writer)
 {
     check(rows->origin != NULL);
@@ -269,7 +266,7 @@ enum status partial_aggregation_push(struct partial_aggregation *self, const str
     if (alone == NULL) {
         return STATUS_NO_MEMORY;
     }
-    TRY(find_groups(self, rows, origin, &values, alone));
+    TRY(find_groups(self, rows, bound_us, &values, alone));
     const struct state_codec *codec = &self->aggregation.codec;
     for (uint32_t i = 0; i < codec->aggregate_count; i++) {
         bool has_argument = self->calls[i].argument != NULL;

@@ -2,9 +2,10 @@
  *
  * Rows of one window and key become one group for the route. A row that might be late must be
  * judged alone, by who keeps the groups: a row of a window that is over by its own partition's mark
- * of the last end of an epoch, and every row of a partition that did not hold the watermark back at
- * some time, travel one by one, with the record that they came from. For all others the watermark
- * cannot have passed their window, since it is not above that mark.
+ * of the last end of an epoch travels by itself, with the record that it came from. For all others
+ * the watermark cannot have passed their window, since it is not above that mark. A partition that
+ * did not hold the watermark back at some time has no such mark: the greatest of all partitions
+ * takes its place where this task knows them all, else each of its rows travels alone.
  *
  * Owner: the chain. Loop: its. Limits: PARTIAL_AGGREGATION_BYTES of groups, then they leave early.
  */
@@ -37,14 +38,10 @@ MUST_USE enum status partial_aggregation_init(struct partial_aggregation *self,
                                               const Millrace__Plan__Aggregation *plan,
                                               const enum value_type *inputs, uint32_t input_count);
 void partial_aggregation_done(struct partial_aggregation *self);
-/* Rows of one partition. `mark_us`: its mark of the last end of an epoch. */
-struct partial_aggregation_origin {
-    int64_t mark_us;
-    bool was_excluded;
-};
+/* Rows of one partition. `bound_us`: the watermark that meets them cannot be above it
+ * (source_marks_bound_us). */
 MUST_USE enum status partial_aggregation_push(struct partial_aggregation *self,
-                                              const struct row_batch *rows,
-                                              struct partial_aggregation_origin origin,
+                                              const struct row_batch *rows, int64_t bound_us,
                                               struct row_steps_report *report,
                                               struct route_record_writer *writer);
 /* All groups into the route; the epoch is over. */

@@ -36,6 +36,22 @@ struct source_mark *source_marks_find(const struct source_marks *self, int32_t p
     return is_ours ? &self->marks[(uint32_t)partition / self->task_count] : NULL;
 }
 
+int64_t source_marks_bound_us(const struct source_marks *self, const struct source_mark *mark)
+{
+    if (!mark->was_excluded) {
+        return mark->held.us;
+    }
+    if (self->task_count > 1) {
+        return INT64_MAX;
+    }
+    int64_t greatest_us = WATERMARK_NONE;
+    for (uint32_t i = 0; i < self->mark_count; i++) {
+        int64_t us = self->marks[i].held.us;
+        greatest_us = us > greatest_us ? us : greatest_us;
+    }
+    return greatest_us;
+}
+
 void source_marks_resume(struct source_marks *self, int32_t partition, struct watermark_mark mark)
 {
     struct source_mark *kept = source_marks_find(self, partition);

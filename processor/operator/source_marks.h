@@ -38,6 +38,10 @@ MUST_USE enum status source_marks_init(struct source_marks *self,
 void source_marks_done(struct source_marks *self);
 /* NULL: not of this task. */
 struct source_mark *source_marks_find(const struct source_marks *self, int32_t partition);
+/* The watermark behind the route cannot be above this when rows of the partition come there: its
+ * own mark, or, once it did not hold the watermark back, the greatest of all marks. INT64_MAX:
+ * other tasks have marks that are not known here. */
+int64_t source_marks_bound_us(const struct source_marks *self, const struct source_mark *mark);
 void source_marks_resume(struct source_marks *self, int32_t partition, struct watermark_mark mark);
 void source_marks_set_state(struct source_marks *self, int32_t partition,
                             Millrace__Processor__MarkState state);

@@ -157,7 +157,7 @@ static void tear_down(void)
 TestSuite(partial_aggregation, .init = set_up, .fini = tear_down);
 
 /* Rows first, first + 1, … in v, all at the same time. */
-static void push(int64_t first, uint32_t count, int64_t ts, struct partial_aggregation_origin of)
+static void push(int64_t first, uint32_t count, int64_t ts, int64_t bound_us)
 {
     struct column columns[2];
     struct row_origin origin = {.partition = 0};
@@ -181,7 +181,7 @@ static void push(int64_t first, uint32_t count, int64_t ts, struct partial_aggre
                              .column_count = 2,
                              .columns = columns,
                              .origin = &origin};
-    cr_assert_eq(partial_aggregation_push(&partial, &rows, of, &report, &writer), STATUS_OK);
+    cr_assert_eq(partial_aggregation_push(&partial, &rows, bound_us, &report, &writer), STATUS_OK);
 }
 
 static void flush(void)
@@ -190,13 +190,11 @@ static void flush(void)
     cr_assert_eq(route_record_flush(&writer), STATUS_OK);
 }
 
-static const struct partial_aggregation_origin fresh = {.mark_us = WATERMARK_NONE};
-
 Test(partial_aggregation, filter_decides_who_counts_and_who_may_fail)
 {
     open_partial(call_of(MILLRACE__PLAN__OPERATION__OPERATION_MOD, BIGINT, column_of(0, BIGINT),
                          number_of(2)));
-    push(0, 5, 0, fresh); /* 0 would divide by zero, but it is not asked. */
+    push(0, 5, 0, WATERMARK_NONE); /* 0 would divide by zero, but it is not asked. */
     flush();
 
     cr_expect_eq(misfit_count, 0);
@@ -209,7 +207,7 @@ Test(partial_aggregation, filter_decides_who_counts_and_who_may_fail)
 Test(partial_aggregation, row_whose_key_has_no_value_is_told_and_left_out)
 {
     open_partial(hundredth());
-    push(0, 3, 0, fresh);
+    push(0, 3, 0, WATERMARK_NONE);
     flush();
 
     cr_expect_eq(misfit_count, 1);
@@ -220,15 +218,15 @@ Test(partial_aggregation, row_whose_key_has_no_value_is_told_and_left_out)
 Test(partial_aggregation, row_of_a_window_that_its_mark_has_passed_goes_alone)
 {
     open_partial(column_of(0, BIGINT));
-    push(7, 2, 9, (struct partial_aggregation_origin){.mark_us = 9});
+    push(7, 2, 9, 9);
     cr_expect_eq(row_count, 0);
-    push(7, 2, 9, (struct partial_aggregation_origin){.mark_us = 10});
-    push(7, 1, 10, (struct partial_aggregation_origin){.mark_us = 10});
+    push(7, 2, 9, 10);
+    push(7, 1, 10, 10);
     flush();
     cr_expect_eq(row_count, 2);
     cr_expect_eq(group_count, 3);
 
-    push(7, 2, 90, (struct partial_aggregation_origin){.mark_us = 10, .was_excluded = true});
+    push(7, 2, 90, INT64_MAX);
     flush();
     cr_expect_eq(row_count, 4);
     cr_expect_eq(input_count, 7);
@@ -238,7 +236,7 @@ Test(partial_aggregation, too_many_groups_leave_early)
 {
     open_partial(column_of(0, BIGINT));
     for (int64_t i = 0; i < 6; i++) {
-        push(1 + i * 60000, 60000, 0, fresh);
+        push(1 + i * 60000, 60000, 0, WATERMARK_NONE);
     }
     cr_expect_gt(group_count, 60000);
     cr_expect_lt(group_table_bytes(&partial.groups), (size_t)64 << 20);

@@ -117,6 +117,29 @@ Test(source_marks, watermark_is_over_the_tasks_own_partitions)
     cr_expect_eq(marks.watermark.us, 90);
 }
 
+Test(source_marks, bound_of_an_excluded_partition_is_the_greatest_mark_if_all_are_known)
+{
+    source_marks_take(&marks, 1, 100);
+    source_marks_take(&marks, 3, 50);
+    end_epoch();
+    const struct source_mark *mark = source_marks_find(&marks, 3);
+    cr_expect_eq(source_marks_bound_us(&marks, mark), 40);
+    source_marks_set_state(&marks, 3, IDLE);
+    cr_expect_eq(source_marks_bound_us(&marks, mark), INT64_MAX);
+
+    source_marks_done(&marks);
+    struct source_marks_options options = {.partition_count = 2, .task_count = 1, .delay_us = 10};
+    cr_assert_eq(source_marks_init(&marks, &options), STATUS_OK);
+    mark = source_marks_find(&marks, 1);
+    source_marks_set_state(&marks, 1, EMPTY);
+    cr_expect_eq(source_marks_bound_us(&marks, mark), WATERMARK_NONE);
+    source_marks_take(&marks, 0, 100);
+    cr_expect_eq(source_marks_bound_us(&marks, mark), WATERMARK_NONE);
+    end_epoch();
+    cr_expect_eq(source_marks_bound_us(&marks, mark), 90);
+    cr_expect_eq(source_marks_bound_us(&marks, source_marks_find(&marks, 0)), 90);
+}
+
 Test(source_marks, partition_of_another_task_aborts, .signal = SIGABRT)
 {
     source_marks_take(&marks, 2, 100);
