@@ -231,7 +231,7 @@ static const uint8_t *read_members(struct json_reader *self, uint32_t row, const
         int32_t column = -1;
         if (guess < shape->member_count &&
             json_shape_holds(&shape->members[guess], is_first, next, (size_t)(end - next))) {
-            next += shape->members[guess].lead_bytes;
+            next = json_scan_space(next + shape->members[guess].lead_bytes, end);
             column = shape->members[guess].column;
             guess++;
         } else {

@@ -56,7 +56,9 @@ uint32_t json_shape_learn(struct json_shape *self, uint32_t index, const struct 
         return found + 1;
     }
     if (self->member_count == JSON_SHAPE_MEMBERS_MAX) {
-        return index;
+        /* Keys that never come again have filled it; what does come again is soon learnt anew. */
+        self->member_count = 0;
+        index = 0;
     }
     memmove(&self->members[index + 1], &self->members[index],
             (self->member_count - index) * sizeof self->members[0]);

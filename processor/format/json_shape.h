@@ -4,7 +4,8 @@
  * A guess that costs a comparison when it is right and nothing but a search when it is wrong. The
  * bytes kept are `{"key":` of the first member and `,"key":` of the others, space included, so
  * bytes that are equal to them need no parsing: the same bytes were parsed when they were learnt. A
- * member that records leave out is jumped over; a new one is put in where it was met.
+ * member that records leave out is jumped over; a new one is put in where it was met. When there is
+ * no room for one, all are forgotten.
  *
  * Owner: the reader. Loop: its. Limits: JSON_SHAPE_MEMBERS_MAX members, JSON_SHAPE_LEAD_MAX bytes
  * of one; what is beyond is searched in every record. */

@@ -1,6 +1,7 @@
 /* Goal: guessing never changes what a record means, and what a record means is what JSON says.
  * Method: the input's lines are records. One reader guesses, and keeps what it learnt from all
- * inputs before; one searches every key. Both must give the same rows. Then each record is read by
+ * inputs before; one guesses from what the input's own records taught it; one searches every key.
+ * All must give the same rows. Then each record is read by
  * jansson, which knows nothing of columns: what it takes must be in the rows, what it refuses as
  * syntax must be a misfit. What is written of a row reads back as the same row. */
 #include "processor/format/json_rows.h"
@@ -28,6 +29,7 @@ struct rows {
 };
 
 static struct json_reader *guessing;
+static struct json_reader *fresh;
 static struct json_reader *searching;
 static struct arena arena;
 
@@ -244,7 +246,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     if (guessing == NULL) {
         enum status one = json_reader_new(asked, COLUMNS, &guessing);
         enum status other = json_reader_new(asked, COLUMNS, &searching);
-        check(one == STATUS_OK && other == STATUS_OK);
+        enum status third = json_reader_new(asked, COLUMNS, &fresh);
+        check(one == STATUS_OK && other == STATUS_OK && third == STATUS_OK);
         json_reader_set_learning(searching, false);
     }
     arena_init(&arena, ARENA_BYTES);
@@ -255,6 +258,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     read_rows(guessing, values, count, &guessed);
     read_rows(searching, values, count, &searched);
     hold_same(&guessed, &searched, count);
+    json_reader_set_learning(fresh, true); /* Forgets the input before. */
+    for (int pass = 0; pass < 2; pass++) {
+        read_rows(fresh, values, count, &guessed);
+        hold_same(&guessed, &searched, count);
+    }
     for (uint32_t row = 0; row < count; row++) {
         hold_against_jansson(values[row], &guessed, row);
         if (!row_bits_get(guessed.misfits, row)) {

@@ -106,6 +106,21 @@ Test(json_reader, order_spacing_and_unknown_members_do_not_matter)
     }
 }
 
+Test(json_reader, space_behind_a_colon_may_come_and_go)
+{
+    const char *const records[] = {
+        "{\"small\":1,\"x\":[],\"text\":\"a\"}", "{\"small\": 2,\"x\":\t[],\"text\":\n \"b\"}",
+        "{\"small\":3,\"x\":[],\"text\":\"c\"}", "{\"small\":", "{\"small\": "};
+
+    read_records(records, 5);
+
+    cr_assert_eq(misfits[0], 0x18);
+    for (uint32_t i = 0; i < 3; i++) {
+        cr_expect_eq(columns[SMALL].values.ints[i], (int32_t)i + 1);
+    }
+    expect_text(1, "b");
+}
+
 Test(json_reader, missing_and_null_are_null_and_a_later_value_is_not)
 {
     const char *const records[] = {"{\"small\":1,\"text\":\"a\"}", "{\"small\":null,\"text\":null}",
@@ -314,6 +329,36 @@ Test(json_reader, optional_members_cost_one_search_and_no_more)
     cr_assert(fits("{\"a\":1,\"text\":\"a\",\"b\":2}"));
 
     cr_expect_eq(json_reader_stats(reader).members_searched, before + 1);
+}
+
+Test(json_reader, keys_that_never_come_again_do_not_keep_out_those_that_do)
+{
+    char record[128];
+    for (uint32_t i = 0; i < 1000; i++) {
+        snprintf(record, sizeof record, "{\"k%u\":1,\"small\":%u,\"text\":\"a\"}", i, i);
+        cr_assert(fits(record));
+        cr_assert_eq(columns[SMALL].values.ints[0], (int32_t)i);
+        arena_reset(&arena);
+    }
+    const char plain[] = "{\"small\":1,\"text\":\"a\"}";
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fits(plain));
+    }
+    uint64_t before = json_reader_stats(reader).members_searched;
+
+    cr_assert(fits(plain));
+
+    cr_expect_leq(json_reader_stats(reader).members_searched, before + 1);
+}
+
+Test(json_reader, no_columns_still_tell_misfits)
+{
+    json_reader_free(reader);
+    cr_assert_eq(json_reader_new(NULL, 0, &reader), STATUS_OK);
+
+    cr_expect(fits("{\"a\":1}"));
+    cr_expect(fits("{}"));
+    cr_expect_not(fits("{\"a\":1"));
 }
 
 Test(json_reader, texts_outgrow_the_first_guess)

@@ -94,7 +94,7 @@ Test(json_shape, a_member_too_long_to_keep_changes_nothing)
     cr_expect_eq(shape.member_count, 3);
 }
 
-Test(json_shape, a_full_shape_stays_as_it_is)
+Test(json_shape, a_full_shape_is_begun_anew)
 {
     char lead[32];
     for (uint32_t i = 3; i < JSON_SHAPE_MEMBERS_MAX; i++) {
@@ -102,8 +102,11 @@ Test(json_shape, a_full_shape_stays_as_it_is)
         cr_assert_eq(learn(i, lead, 0), i + 1);
     }
 
-    cr_expect_eq(learn(2, ",\"one_more\":", 0), 2);
-    cr_expect_eq(shape.member_count, JSON_SHAPE_MEMBERS_MAX);
+    cr_expect_eq(learn(2, ",\"one_more\":", 4), 1);
+
+    cr_assert_eq(shape.member_count, 1);
+    cr_expect(holds(0, false, ",\"one_more\":1"));
+    cr_expect_eq(shape.members[0].column, 4);
 }
 
 Test(json_shape, bytes_are_equal_only_if_all_are)
