@@ -2,12 +2,13 @@
 twice, and no last stable offset that stays behind.
 Method: three brokers; two writers put transactions over all partitions of a topic, some of which they
 abort, and a mover takes every record to another topic in transactions that hold its offsets, too.
-Again and again a broker (each leads partitions and coordinates) is killed with SIGKILL at a moment of
-chance and started again. At the end every transaction is there whole or not at all, as its writer
+Again and again a broker (each leads partitions and coordinates) or all of them are killed with SIGKILL
+at a moment of chance and started again, or one stands still for some seconds. At the end every transaction is there whole or not at all, as its writer
 was told, and what was moved is what was written, once."""
 import collections
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ KILLS = int(os.environ.get('MILLRACE_KILLS', '8'))
 SEED = int(os.environ.get('MILLRACE_SEED', '1'))
 SOURCE, TARGET = 'source', 'target'
 RECORDS = 12
+# What happens to brokers, in turn: one dies and comes back at once, or when the others have gone on
+# without it; all die; one stands still for a while.
+KINDS = ('at once', 'late', 'all', 'pause')
 SECONDS = 120
 QUIET = {'log_level': 0, 'reconnect.backoff.max.ms': 500}
 
@@ -182,6 +186,24 @@ def wait_until(what, claim):
         time.sleep(0.05)  # Between two looks at what cannot wake us.
 
 
+def pause(broker, seconds):
+    """A broker that stands still, and goes on as if it still led what others lead by then."""
+    broker.process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)  # The fault itself.
+    broker.process.send_signal(signal.SIGCONT)
+
+
+def start_all(brokers):
+    """At once: alone none of them is a majority."""
+    starts = [threading.Thread(target=broker.start) for broker in brokers]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    for broker in brokers:
+        need(broker.process.poll() is None, f'not started\n{broker.tail()}')
+
+
 def main():
     chance = random.Random(SEED)
     with Cluster(3) as cluster:
@@ -192,17 +214,23 @@ def main():
         for thread in [*writers, mover]:
             thread.start()
         wait_until('something is moved', lambda: mover.moved > 0)
-        for _ in range(KILLS):
+        for turn in range(KILLS):
             ended = sum(len(writer.told) for writer in writers)
             wanted = ended + chance.randrange(10, 40)
             wait_until('writers go on', lambda: sum(len(w.told) for w in writers) >= wanted)
-            victim = cluster.brokers[chance.randrange(1, 4)]
-            victim.kill()
-            if chance.random() < 0.5:
+            kind = KINDS[turn % len(KINDS)]
+            victims = list(cluster.brokers.values())
+            victims = victims if kind == 'all' else [chance.choice(victims)]
+            if kind == 'pause':
+                pause(victims[0], chance.uniform(1, 5))
+                continue
+            for victim in victims:
+                victim.kill()
+            if kind == 'late':
                 wanted = sum(len(writer.told) for writer in writers) + chance.randrange(2, 20)
                 wait_until('writers go on without it',
                            lambda: sum(len(w.told) for w in writers) >= wanted)
-            victim.start()
+            start_all(victims)
         for writer in writers:
             writer.must_stop.set()
             writer.join(SECONDS)
@@ -221,7 +249,7 @@ def main():
         need(sorted(moved) == sorted(values),
              f'{len(moved)} moved, {len(values)} written, '
              f'{len(moved) - len(set(moved))} of them twice')
-    print(f'{KILLS} brokers killed: {outcomes[True]} transactions committed, {outcomes[False]} '
+    print(f'{KILLS} times brokers died or stood still: {outcomes[True]} transactions committed, {outcomes[False]} '
           f'aborted, {outcomes[None]} not known to their writers; {len(moved)} records moved once')
 
 
