@@ -162,10 +162,32 @@ static struct group_offset row_of(int32_t partition, const struct kafka_offset_c
                                  .metadata = text_table_copy(value->metadata)};
 }
 
+static struct group_pending *find_pending(const struct group_offsets *self, int64_t producer_id,
+                                          struct wire_text topic, int32_t partition)
+{
+    list_for_each(link, &self->pending)
+    {
+        struct group_pending *pending = container_of(link, struct group_pending, link);
+        if (pending->producer_id == producer_id && pending->row.partition == partition &&
+            text_table_same(pending->topic, topic)) {
+            return pending;
+        }
+    }
+    return NULL;
+}
+
+/* Of one transaction only the newest row of a partition counts. */
 static void add_pending(struct group_offsets *self, struct wire_text topic,
                         const struct group_offset *row, const struct ledger_record *record)
 {
-    struct group_pending *pending = calloc(1, sizeof *pending);
+    struct group_pending *pending = find_pending(self, record->producer_id, topic, row->partition);
+    if (pending != NULL) {
+        text_table_drop(&pending->row.metadata);
+        pending->producer_epoch = record->producer_epoch;
+        pending->row = *row;
+        return;
+    }
+    pending = calloc(1, sizeof *pending);
     check(pending != NULL);
     pending->producer_id = record->producer_id;
     pending->producer_epoch = record->producer_epoch;

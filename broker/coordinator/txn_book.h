@@ -10,7 +10,7 @@
 #include "broker/coordinator/txn.h"
 #include "broker/coordinator/txn_state.h"
 
-#define TXN_BOOK_IDS_MAX 5000000U
+#define TXN_BOOK_IDS_MAX 1000000U
 /* How long a call waits for the transaction before it to end; then its asker is told to ask again.
  * A leader's question has others behind it on its link. */
 #define TXN_BOOK_PATIENCE_MS 1000

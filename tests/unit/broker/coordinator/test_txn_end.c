@@ -156,6 +156,11 @@ Test(txn_end, offsets_count_when_their_transaction_is_committed)
     cr_expect_eq(txn_talk_end(&new, false), 0);
     settle(&new);
     cr_expect_eq(group_talk_committed(&client, "g"), 7);
+    cr_expect_eq(txn_talk_commit_offset(&new, "g", 12), 0);
+    cr_expect_eq(txn_talk_commit_offset(&new, "g", 10), 0); /* The newer one, not the higher. */
+    cr_expect_eq(txn_talk_end(&new, true), 0);
+    settle(&new);
+    cr_expect_eq(group_talk_committed(&client, "g"), 10);
     cr_expect_eq(txn_talk_commit_offset(&old, "g", 10), ERROR_CODE_INVALID_TXN_STATE);
     cr_expect_eq(txn_talk_add_offsets(&old, "g"), 0);
     cr_expect_eq(txn_talk_commit_offset(&old, "g", 11), 0);
