@@ -164,7 +164,9 @@ static void item_on_returned(struct partition_call *call)
         fail(self, out, txn_gate_produce_code(item->gate_code, self->request->context.api_version),
              "the transaction's coordinator did not allow it");
     } else if (append->fault != PARTITION_FAULT_NONE) {
-        fail(self, out, fault_code_of_partition(append->fault),
+        fail(self, out,
+             txn_gate_produce_code(fault_code_of_partition(append->fault),
+                                   self->request->context.api_version),
              partition_fault_text(append->fault));
         if (append->fault == PARTITION_FAULT_NOT_LEADER &&
             self->request->context.api_version >= VERSION_WITH_LEADER) {

@@ -69,6 +69,9 @@ static void op_on_done(struct ledger_op *op, enum ledger_fault fault)
     if (fault == LEDGER_FAULT_PRODUCER && op->append.fault == PARTITION_FAULT_TXN_STATE) {
         self->code = ERROR_CODE_TRANSACTION_ABORTABLE;
     }
+    if (fault == LEDGER_FAULT_UNAVAILABLE && op->append.fault == PARTITION_FAULT_TXN_STALE) {
+        self->code = ERROR_CODE_COORDINATOR_LOAD_IN_PROGRESS; /* Retriable; nothing was written. */
+    }
     partition_call_return(&self->call);
 }
 

@@ -137,6 +137,7 @@ static enum ledger_fault fault_of(enum partition_fault fault)
     case PARTITION_FAULT_FEW_REPLICAS:
     case PARTITION_FAULT_FEW_REPLICAS_AFTER:
     case PARTITION_FAULT_TIMEOUT:
+    case PARTITION_FAULT_TXN_STALE:
     case PARTITION_FAULT_BUSY:
         return LEDGER_FAULT_UNAVAILABLE;
     case PARTITION_FAULT_STORAGE:

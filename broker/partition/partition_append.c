@@ -105,6 +105,12 @@ static bool passes_sequence(struct partition *self, struct partition_append *app
     if (verdict == PRODUCER_ACCEPT) {
         return true;
     }
+    if (verdict == PRODUCER_TXN_STATE && append->txn_pass != NULL && append->txn_pass->is_spoiled) {
+        /* The end of the transaction before came between the question and its answer. Whether this
+         * batch belongs to the next one, only a new question can tell. */
+        finish(append, PARTITION_FAULT_TXN_STALE);
+        return false;
+    }
     if (verdict == PRODUCER_DUPLICATE) {
         append->base_offset = original.base_offset;
         append->end_offset = original.last_offset + 1;

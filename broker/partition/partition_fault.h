@@ -16,6 +16,7 @@
     X(SEQUENCE_GAP, "the batch's sequence does not follow the producer's last one")                \
     X(PRODUCER_EPOCH, "a newer producer epoch is known for this producer id")                      \
     X(TXN_STATE, "the batch does not fit the producer's transaction on this partition")            \
+    X(TXN_STALE, "a marker came while the coordinator was asked; nothing was written, try again")  \
     X(COORDINATOR_FENCED, "the marker's coordinator epoch is older than one seen before")          \
     X(BUSY, "the broker's memory or journal is full for the moment")                               \
     X(TOO_LARGE, "the batch is larger than the broker's journal can take at once")                 \

@@ -223,6 +223,20 @@ static void on_partitions(void *context, enum millrace_partitions_event event)
     fprintf(stderr, "%s\n", names[event]);
 }
 
+/* From the header, or, where others have written it, the value. */
+static long number_of(const struct millrace_received *record)
+{
+    long number = -1;
+    char text[24] = "";
+    if (record->header_count == 1 && record->headers[0].value.size == sizeof number) {
+        memcpy(&number, record->headers[0].value.data, sizeof number);
+    } else if (record->value.size < sizeof text) {
+        memcpy(text, record->value.data, record->value.size);
+        number = strtol(text, NULL, 10);
+    }
+    return number;
+}
+
 /* Prints the number of each record, until none has come for a while. */
 static int group(struct millrace_client *client, const char *topic, const char *name,
                  const char *instance)
@@ -251,11 +265,7 @@ static int group(struct millrace_client *client, const char *topic, const char *
         quiet_count = batch == NULL ? quiet_count + 1 : 0;
         for (size_t i = 0; batch != NULL && i < millrace_batch_count(batch); i++) {
             const struct millrace_received *record = millrace_batch_record(batch, i);
-            long number = -1;
-            if (record->header_count == 1 && record->headers[0].value.size == sizeof number) {
-                memcpy(&number, record->headers[0].value.data, sizeof number);
-            }
-            printf("%ld\n", number);
+            printf("%ld\n", number_of(record));
         }
         fflush(stdout);
         millrace_batch_free(batch);
