@@ -159,17 +159,21 @@ enum status dev_cluster_init(struct dev_cluster *self, const struct dev_cluster_
                                  .directory = options->directory,
                                  .broker_settings = options->broker_settings,
                                  .broker_setting_count = options->broker_setting_count,
+                                 .processor_settings = options->processor_settings,
+                                 .processor_setting_count = options->processor_setting_count,
                                  .on_over = options->on_over};
     cluster = self;
     timer_init(&self->stop_deadline, &self->loop->loop.timers, stop_on_deadline);
-    for (uint32_t i = 0; i < options->plan->broker_count; i++) {
+    for (uint32_t i = 0; i < options->plan->broker_count + options->plan->processor_count; i++) {
+        bool is_broker = i < options->plan->broker_count;
         TRY(dev_node_init(&self->nodes[i],
-                          &(struct dev_node_options){.kind = "broker",
-                                                     .number = i + 1,
-                                                     .program = options->program,
-                                                     .directory = options->directory,
-                                                     .loop = options->loop,
-                                                     .events = &node_events}));
+                          &(struct dev_node_options){
+                              .kind = is_broker ? "broker" : "processor",
+                              .number = is_broker ? i + 1 : i + 1 - options->plan->broker_count,
+                              .program = is_broker ? options->program : options->processor_program,
+                              .directory = options->directory,
+                              .loop = options->loop,
+                              .events = &node_events}));
         self->node_count += 1;
     }
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -201,8 +205,12 @@ enum status dev_cluster_start_node(struct dev_cluster *self, struct dev_node *no
     if (config == NULL) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = dev_plan_broker_config(self->plan, node->number, self->broker_settings,
-                                                self->broker_setting_count, config);
+    bool is_broker = node < self->nodes + self->plan->broker_count;
+    enum status status =
+        is_broker ? dev_plan_broker_config(self->plan, node->number, self->broker_settings,
+                                           self->broker_setting_count, config)
+                  : dev_plan_processor_config(self->plan, self->processor_settings,
+                                              self->processor_setting_count, config);
     if (status == STATUS_OK) {
         status = dev_node_start(node, config);
     }

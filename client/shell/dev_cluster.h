@@ -11,7 +11,7 @@
 #include "client/shell/dev_plan.h"
 #include "proto/sys/host/host_signal.h"
 
-#define DEV_NODES_MAX DEV_BROKERS_MAX
+#define DEV_NODES_MAX (DEV_BROKERS_MAX + DEV_PROCESSORS_MAX)
 #define DEV_STOP_MS_MAX 15000
 #define DEV_SETTINGS_MAX 64U
 
@@ -31,6 +31,8 @@ struct dev_cluster {
     const char *directory;
     const char *const *broker_settings; /* Borrowed for life. */
     uint32_t broker_setting_count;
+    const char *const *processor_settings; /* Borrowed for life. */
+    uint32_t processor_setting_count;
     enum dev_phase phase;
     struct dev_node nodes[DEV_NODES_MAX];
     uint32_t node_count;
@@ -46,8 +48,11 @@ struct dev_cluster_options {
     const struct dev_plan *plan;        /* Borrowed for life. */
     const char *directory;              /* Borrowed for life. */
     const char *program;                /* Of a broker. Borrowed for life. */
+    const char *processor_program;      /* Borrowed for life. */
     const char *const *broker_settings; /* Borrowed for life. */
     uint32_t broker_setting_count;
+    const char *const *processor_settings; /* Borrowed for life. */
+    uint32_t processor_setting_count;
     void (*on_over)(struct dev_cluster *self); /* Once: it was told to end, and all have ended. */
 };
 

@@ -70,11 +70,15 @@ static enum status plan_read(const json_t *json, struct dev_plan *out_plan)
     struct dev_plan plan = {0};
     const json_t *ports = json_object_get(json, "ports");
     json_int_t brokers = json_integer_value(json_object_get(json, "brokers"));
+    /* 0 where it is missing: written before there were any. */
+    json_int_t processors = json_integer_value(json_object_get(json, "processors"));
     if (json_integer_value(json_object_get(json, "format")) != PLAN_FORMAT || brokers < 1 ||
-        brokers > DEV_BROKERS_MAX || json_array_size(ports) != (size_t)brokers) {
+        brokers > DEV_BROKERS_MAX || json_array_size(ports) != (size_t)brokers || processors < 0 ||
+        processors > DEV_PROCESSORS_MAX) {
         return STATUS_CORRUPT;
     }
     plan.broker_count = (uint32_t)brokers;
+    plan.processor_count = (uint32_t)processors;
     for (uint32_t i = 0; i < plan.broker_count; i++) {
         json_int_t port = json_integer_value(json_array_get(ports, i));
         if (port < 1 || port > UINT16_MAX) {
@@ -105,8 +109,9 @@ enum status dev_plan_save(struct disk *disk, const char *directory, const struct
         }
     }
     return save(disk, directory, PLAN_FILE,
-                json_pack("{s:i,s:i,s:o}", "format", PLAN_FORMAT, "brokers",
-                          (int)plan->broker_count, "ports", ports));
+                json_pack("{s:i,s:i,s:o,s:i}", "format", PLAN_FORMAT, "brokers",
+                          (int)plan->broker_count, "ports", ports, "processors",
+                          (int)plan->processor_count));
 }
 
 static enum status control_read(const json_t *json, struct dev_control_point *out_point)
@@ -181,6 +186,32 @@ static bool is_set_by_user(const char *key, const char *const *settings, uint32_
     return false;
 }
 
+struct user_settings {
+    const char *const *pairs;
+    uint32_t count;
+};
+
+/* Ours, unless the user says otherwise, then the user's. */
+static enum status write_config(const char *const (*ours)[2], size_t our_count,
+                                struct user_settings user, char *text)
+{
+    struct text out = {.bytes = text};
+    text_add(&out, "# Written by `millrace dev` at every start of this node, from its --set.\n");
+    for (size_t i = 0; i < our_count; i++) {
+        if (ours[i][1][0] != '\0' && !is_set_by_user(ours[i][0], user.pairs, user.count)) {
+            text_add(&out, ours[i][0]);
+            text_add(&out, "=");
+            text_add(&out, ours[i][1]);
+            text_add(&out, "\n");
+        }
+    }
+    for (uint32_t i = 0; i < user.count; i++) {
+        text_add(&out, user.pairs[i]);
+        text_add(&out, "\n");
+    }
+    return out.is_full ? STATUS_FULL : STATUS_OK;
+}
+
 /* A broker that is alone needs no list: it is one voter by itself. */
 static void format_voters(const struct dev_plan *plan, char *text, size_t text_bytes)
 {
@@ -220,19 +251,24 @@ enum status dev_plan_broker_config(const struct dev_plan *plan, uint32_t number,
         {"journal.bytes", "67108864"},
     };
 
-    struct text out = {.bytes = text};
-    text_add(&out, "# Written by `millrace dev` at every start of this node, from its --set.\n");
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-        if (ours[i][1][0] != '\0' && !is_set_by_user(ours[i][0], settings, setting_count)) {
-            text_add(&out, ours[i][0]);
-            text_add(&out, "=");
-            text_add(&out, ours[i][1]);
-            text_add(&out, "\n");
-        }
+    struct user_settings user = {settings, setting_count};
+    return write_config(ours, sizeof ours / sizeof ours[0], user, text);
+}
+
+enum status dev_plan_processor_config(const struct dev_plan *plan, const char *const *settings,
+                                      uint32_t setting_count, char *text)
+{
+    char bootstrap[DEV_BROKERS_MAX * 24];
+    size_t length = 0;
+    for (uint32_t i = 0; i < plan->broker_count; i++) {
+        length += (size_t)snprintf(bootstrap + length, sizeof bootstrap - length,
+                                   "%s" DEV_HOST ":%u", i == 0 ? "" : ",", plan->ports[i]);
+        check(length < sizeof bootstrap);
     }
-    for (uint32_t i = 0; i < setting_count; i++) {
-        text_add(&out, settings[i]);
-        text_add(&out, "\n");
-    }
-    return out.is_full ? STATUS_FULL : STATUS_OK;
+    const char *const ours[][2] = {
+        {"bootstrap.servers", bootstrap},
+        {"listeners", DEV_HOST ":0"},
+    };
+    struct user_settings user = {settings, setting_count};
+    return write_config(ours, sizeof ours / sizeof ours[0], user, text);
 }

@@ -4,10 +4,13 @@
  * written both into their data. `dev.control` says where the running `millrace dev` listens for
  * `dev start|stop|kill`, with a secret, since any user of the machine can reach a loopback port.
  *
- *   dev.json      {"format":1,"brokers":3,"ports":[9092,9093,9094]}
+ *   dev.json      {"format":1,"brokers":3,"ports":[9092,9093,9094],"processors":2}
  *   dev.control   {"port":40123,"secret":"32 hex digits"}
  *
- * Owner: dev_cluster, or the caller of it. Loop: none. Limits: DEV_BROKERS_MAX. */
+ * Processors keep nothing, so their number may be another one each time, and their ports are any.
+ *
+ * Owner: dev_cluster, or the caller of it. Loop: none. Limits: DEV_BROKERS_MAX,
+ * DEV_PROCESSORS_MAX. */
 #pragma once
 
 #include "proto/sys/disk.h"
@@ -16,6 +19,7 @@
 #include <stdint.h>
 
 #define DEV_BROKERS_MAX 16U
+#define DEV_PROCESSORS_MAX 16U
 #define DEV_VOTERS_MAX 3U
 #define DEV_HOST "127.0.0.1"
 #define DEV_SECRET_BYTES 33U
@@ -23,6 +27,7 @@
 
 struct dev_plan {
     uint32_t broker_count;
+    uint32_t processor_count;
     uint16_t ports[DEV_BROKERS_MAX];
 };
 
@@ -54,3 +59,7 @@ uint32_t dev_plan_voter_count(uint32_t broker_count);
 MUST_USE enum status dev_plan_broker_config(const struct dev_plan *plan, uint32_t number,
                                             const char *const *settings, uint32_t setting_count,
                                             char *text);
+/* The same of any processor. */
+MUST_USE enum status dev_plan_processor_config(const struct dev_plan *plan,
+                                               const char *const *settings, uint32_t setting_count,
+                                               char *text);

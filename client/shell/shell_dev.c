@@ -22,7 +22,7 @@
 #define FREE_PORT_FIRST 20000U
 #define FREE_PORT_COUNT 10000U
 #define FREE_PORT_TRIES 100U
-#define BROKER_PREFIX "broker."
+#define PROCESSORS_DEFAULT 2
 
 struct session {
     const struct shell_call *call;
@@ -31,8 +31,11 @@ struct session {
     struct dev_plan plan;
     const char *directory;
     char program[DISK_PATH_BYTES_MAX];
+    char processor_program[DISK_PATH_BYTES_MAX];
     const char *broker_settings[DEV_SETTINGS_MAX];
     uint32_t broker_setting_count;
+    const char *processor_settings[DEV_SETTINGS_MAX];
+    uint32_t processor_setting_count;
     struct dev_cluster cluster;
     struct dev_control control;
 };
@@ -51,8 +54,8 @@ static enum shell_exit fail_directory(const struct session *self, enum status st
                       "the folder '%.300s' cannot be used", self->directory);
 }
 
-/* The broker's program lies beside ours, where both are built and where both are installed. */
-static enum shell_exit find_program(struct session *self)
+/* The programs lie beside ours, where they are built and where they are installed. */
+static enum shell_exit find_program(const struct session *self, const char *name, char *program)
 {
     char own[DISK_PATH_BYTES_MAX];
     ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
@@ -61,36 +64,51 @@ static enum shell_exit find_program(struct session *self)
     if (slash != NULL) {
         *slash = '\0';
     }
-    int written = snprintf(self->program, sizeof self->program, "%s/millrace-broker", own);
-    if (written > 0 && (size_t)written < sizeof self->program && access(self->program, X_OK) == 0) {
+    int written = snprintf(program, DISK_PATH_BYTES_MAX, "%s/%s", own, name);
+    if (written > 0 && (size_t)written < DISK_PATH_BYTES_MAX && access(program, X_OK) == 0) {
         return SHELL_DONE;
     }
     return shell_fail(self->call,
                       (struct shell_cause){"NO_PROGRAM", "millrace starts it from its own folder",
                                            "build it (ninja -C build) or install both together"},
-                      "millrace-broker is not in %.300s", own);
+                      "%s is not in %.300s", name, own);
+}
+
+/* The part behind "kind.", where that is what `pair` begins with; else NULL. */
+static const char *setting_of(const char *pair, const char *kind)
+{
+    size_t prefix = strlen(kind);
+    const char *equals = strchr(pair, '=');
+    bool is_one = strncmp(pair, kind, prefix) == 0 && equals != NULL && equals > pair + prefix &&
+                  strchr(pair, '\n') == NULL;
+    return is_one ? pair + prefix : NULL;
 }
 
 static enum shell_exit read_settings(struct session *self)
 {
     const char *pair = NULL;
     for (uint32_t i = 0; (pair = shell_options_text_at(self->call, "--set", i)) != NULL; i++) {
-        const char *equals = strchr(pair, '=');
-        size_t prefix = strlen(BROKER_PREFIX);
-        if (strncmp(pair, BROKER_PREFIX, prefix) != 0 || equals == NULL ||
-            equals == pair + prefix || strchr(pair, '\n') != NULL) {
+        const char *broker = setting_of(pair, "broker.");
+        const char *processor = setting_of(pair, "processor.");
+        if (broker == NULL && processor == NULL) {
             return shell_fail(self->call,
-                              (struct shell_cause){"USAGE", "it is broker.KEY=VALUE",
+                              (struct shell_cause){"USAGE",
+                                                   "it is broker.KEY=VALUE or processor.KEY=VALUE",
                                                    "for example --set broker.num.partitions=4"},
                               "--set '%.200s' names no setting", pair);
         }
-        if (self->broker_setting_count == DEV_SETTINGS_MAX) {
+        if (i == DEV_SETTINGS_MAX) {
             return shell_fail(self->call,
                               (struct shell_cause){"USAGE", "there is a limit", "give fewer"},
                               "more than %u settings are given", DEV_SETTINGS_MAX);
         }
-        self->broker_settings[self->broker_setting_count] = pair + prefix;
-        self->broker_setting_count += 1;
+        if (broker != NULL) {
+            self->broker_settings[self->broker_setting_count] = broker;
+            self->broker_setting_count += 1;
+        } else {
+            self->processor_settings[self->processor_setting_count] = processor;
+            self->processor_setting_count += 1;
+        }
     }
     return SHELL_DONE;
 }
@@ -194,8 +212,18 @@ static enum shell_exit make_plan(struct session *self)
     if (exit != SHELL_DONE) {
         return exit;
     }
+    int64_t processors = 0;
+    exit = shell_options_number(call, "--processors",
+                                (struct shell_range){PROCESSORS_DEFAULT, 0, DEV_PROCESSORS_MAX},
+                                &processors);
+    if (exit != SHELL_DONE) {
+        return exit;
+    }
     enum status status = dev_plan_load(&self->disk.disk, self->directory, &self->plan);
     if (status == STATUS_OK) {
+        if (shell_options_has(call, "--processors")) {
+            self->plan.processor_count = (uint32_t)processors; /* They keep nothing. */
+        }
         exit = check_kept(self, brokers, port);
         return exit == SHELL_DONE ? check_ports(self) : exit;
     }
@@ -203,25 +231,12 @@ static enum shell_exit make_plan(struct session *self)
         return fail_directory(self, status);
     }
     self->plan.broker_count = (uint32_t)brokers;
+    self->plan.processor_count = (uint32_t)processors;
     if (port == 0) {
         return find_ports(self);
     }
     plan_ports(self, (uint16_t)port);
     return check_ports(self);
-}
-
-static enum shell_exit check_processors(const struct session *self)
-{
-    int64_t processors = 0;
-    enum shell_exit exit = shell_options_number(self->call, "--processors",
-                                                (struct shell_range){0, 0, INT16_MAX}, &processors);
-    if (exit == SHELL_DONE && processors > 0) {
-        return shell_fail(self->call,
-                          (struct shell_cause){"USAGE", "this version has no processors yet",
-                                               "leave --processors out"},
-                          "%lld processors cannot be started", (long long)processors);
-    }
-    return exit;
 }
 
 static enum shell_exit check_alone(struct session *self)
@@ -263,6 +278,9 @@ static enum shell_exit run_cluster(struct session *self)
                                           .program = self->program,
                                           .broker_settings = self->broker_settings,
                                           .broker_setting_count = self->broker_setting_count,
+                                          .processor_program = self->processor_program,
+                                          .processor_settings = self->processor_settings,
+                                          .processor_setting_count = self->processor_setting_count,
                                           .on_over = cluster_on_over});
     }
     if (status == STATUS_OK) {
@@ -272,8 +290,9 @@ static enum shell_exit run_cluster(struct session *self)
         dev_cluster_done(&self->cluster);
         return fail_directory(self, status);
     }
-    (void)fprintf(stderr, "%u broker%s in %s\n", self->plan.broker_count,
-                  self->plan.broker_count == 1 ? "" : "s", self->directory);
+    (void)fprintf(stderr, "%u broker%s, %u processor%s in %s\n", self->plan.broker_count,
+                  self->plan.broker_count == 1 ? "" : "s", self->plan.processor_count,
+                  self->plan.processor_count == 1 ? "" : "s", self->directory);
     dev_cluster_start(&self->cluster);
     host_loop_run(&self->loop);
     bool has_failed = self->cluster.has_failed;
@@ -285,10 +304,10 @@ static enum shell_exit run_in_loop(struct session *self)
 {
     enum shell_exit exit = read_settings(self);
     if (exit == SHELL_DONE) {
-        exit = check_processors(self);
+        exit = find_program(self, "millrace-broker", self->program);
     }
     if (exit == SHELL_DONE) {
-        exit = find_program(self);
+        exit = find_program(self, "millrace-processor", self->processor_program);
     }
     if (exit == SHELL_DONE) {
         exit = check_alone(self);
@@ -381,7 +400,8 @@ static enum shell_exit call_node(struct shell_call *call, const char *verb, cons
     host_disk_init(&disk, &(struct host_disk_options){.trace = NULL});
     if (strpbrk(node, " \t\n") != NULL || node[0] == '\0') {
         return shell_fail(call,
-                          (struct shell_cause){"USAGE", "nodes are called broker-1, broker-2, ...",
+                          (struct shell_cause){"USAGE",
+                                               "nodes are called broker-1, processor-1, ...",
                                                "name one of them"},
                           "'%.60s' is not a node", node);
     }
@@ -411,10 +431,11 @@ static enum shell_exit kill_run(struct shell_call *call)
 
 static const struct shell_option dev_options[] = {
     {"--brokers", "N", "how many brokers; 3 of them vote, or 1 of fewer than 3; 3", false},
-    {"--processors", "N", "how many processors; 0, since there are none yet", false},
+    {"--processors", "N", "how many processors; 2", false},
     {"--port", "P", "port of broker-1, the next ones follow; 9092; 0: free ones", false},
     {"--dir", "DIR", "folder of the cluster; " DEFAULT_DIRECTORY, false},
-    {"--set", "broker.KEY=V", "a setting of every broker", true},
+    {"--set", "broker.KEY=V", "a setting of every broker, or processor.KEY=V of every processor",
+     true},
     {NULL, NULL, NULL, false},
 };
 
@@ -429,14 +450,14 @@ const struct shell_command shell_dev_commands[] = {
     {.words = "dev",
      .operands = "",
      .summary = "run a local cluster of real processes, until Ctrl-C",
-     .notes = "Prints `ready bootstrap=HOST:PORT,...` when clients can produce. Each node has a\n"
-              "folder in DIR: broker-1/ with pid, trace.log, config.properties and data/.\n"
+     .notes = "Prints `ready bootstrap=HOST:PORT,...` when clients can produce and jobs can be\n"
+              "submitted. Each node has a folder in DIR: broker-1/, processor-1/ with pid,\n"
+              "trace.log, config.properties and data/.\n"
               "A second run on the same DIR finds its data and keeps its ports. A node that dies\n"
               "is told and not started again. Topics that a client names are created.",
      .options = dev_options,
-     .examples =
-         EXAMPLES("millrace dev --brokers 1", "millrace dev --brokers 1 --port 0 --dir cluster",
-                  "millrace dev --brokers 1 --set broker.num.partitions=4"),
+     .examples = EXAMPLES("millrace dev", "millrace dev --brokers 1 --port 0 --dir cluster",
+                          "millrace dev --brokers 1 --set broker.num.partitions=4"),
      .run = dev_run},
     {.words = "dev start",
      .operands = "NODE",
