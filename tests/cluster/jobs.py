@@ -1,0 +1,174 @@
+"""The whole way of a job on real processes: declared, run, moved, stopped, run again, failed."""
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from dev_process import Dev
+from job_rig import Rows, check_output, fail, need, progress, run, sql_of, wait_for, wait_watermark
+
+PARTITIONS = 4
+
+
+def states():
+    return {row['job']: row['state'] for row in run('job', 'list')}
+
+
+def wait_state(job, state):
+    wait_for(f'{job} is {state}', lambda: True if states().get(job) == state else states().get(job))
+
+
+def test_life(dev):
+    """Started, both processors work, one dies, stopped and started again: as if nothing had been."""
+    rows = Rows(4000, PARTITIONS, 7)
+    run('topic', 'create', 'life-in', '--partitions', PARTITIONS)
+    out = run('sql', '-c', sql_of('life'))
+    need([(row['kind'], row['name']) for row in out] ==
+         [('table', 'life_in'), ('table', 'life_out'), ('set', 'job.name'), ('job', 'life')], f'it said {out}')
+    wait_state('life', 'running')
+    told = run('job', 'describe', 'life')[0]
+    need(len({task['processor'] for task in told['tasks']}) == 2, f'not on both processors: {told["tasks"]}')
+    run('produce', 'life-in', '--json', stdin=rows.lines(0, 1500))
+    wait_for('rows are counted', lambda: progress('life')['totals']['input_rows'] > 0)
+    dev.node('kill', 'processor-1')
+    killed = time.monotonic()
+    run('produce', 'life-in', '--json', stdin=rows.lines(1500, 2500))
+    wait_for('rows behind the kill are counted',
+             lambda: True if progress('life')['totals']['input_rows'] >= 2500 else progress('life')['totals'])
+    print(f'tasks of the dead processor went on after {time.monotonic() - killed:.1f} s')
+    run('job', 'stop', 'life')
+    need(states()['life'] == 'stopped', f'after the stop it is {states()}')
+    need(progress('life')['totals']['input_rows'] == 2500, f'stopped at {progress("life")}')
+    dev.node('start', 'processor-1')
+    again = sql_of('life')
+    run('sql', '-c', again[again.index('SET'):])
+    run('produce', 'life-in', '--json', stdin=rows.lines(2500))
+    wait_watermark('life', rows)
+    windows, late = check_output('life', rows)
+    said = progress('life')
+    need(said['totals']['input_rows'] == len(rows.rows), f'it counts {said["totals"]}')
+    need(said['totals']['late_rows'] == late, f'{late} came late, it counts {said["totals"]}')
+    for name in ('id', 'runId', 'name', 'timestamp', 'batchId', 'numInputRows', 'inputRowsPerSecond',
+                 'processedRowsPerSecond', 'durationMs', 'eventTime', 'stateOperators', 'sources', 'sink'):
+        need(name in said, f'progress lacks {name}')
+    need(windows > 0 and late > 0, f'{windows} windows, {late} late: nothing was tried')
+    print(f'{windows} windows, {late} late')
+    run('job', 'stop', 'life')
+
+
+def test_errors():
+    need(fail('sql', '-c', 'SELEC 1') == 'SYNTAX', 'a misspelt word is no syntax error')
+    need(fail('sql', '-c', "INSERT INTO nowhere SELECT a FROM nothing") == 'UNKNOWN_TABLE', 'unknown table')
+    need(fail('job', 'describe', 'nobody') == 'UNKNOWN_JOB', 'a job that is not there')
+    need(fail('job', 'stop', 'nobody') == 'UNKNOWN_JOB', 'a stop of nothing')
+    run('sql', '-c', sql_of('twice'))
+    text = sql_of('twice')
+    need(fail('sql', '-c', text) == 'TABLE_EXISTS', 'a table of the same name')
+    answers = run('sql', '-c', text[text.index('SET'):], code=1)
+    need(answers[-1]['error']['code'] == 'JOB_EXISTS', f'a job of the same name: {answers}')
+    need(fail('sql', '-c', 'DROP TABLE twice_in') == 'TABLE_IN_USE', 'a table in use')
+    run('sql', '-c', "CALL stop_job('twice'); CALL drop_job('twice'); DROP TABLE twice_in; DROP TABLE twice_out")
+    need('twice' not in states(), 'a dropped job is still there')
+
+
+def test_explain():
+    text = sql_of('plan')
+    run('sql', '-c', text[:text.index('SET')])
+    insert = text[text.index('INSERT'):]
+    plan = run('sql', '-c', f'EXPLAIN {insert}')[0]
+    need(plan['kind'] == 'explain' and 'plan_in' in plan['text'], f'the plan is {plan}')
+    need('plan' not in states(), 'EXPLAIN started a job')
+
+
+def test_misfits():
+    """One record that is none: the job stops and says where; or passes it over and counts it."""
+    rows = Rows(200, PARTITIONS, 3)
+    for name, extra in (('strict', ''), ('lax', ", on_misfit = 'skip'")):
+        run('topic', 'create', f'{name}-in', '--partitions', PARTITIONS)
+        run('sql', '-c', sql_of(name, extra))
+        run('produce', f'{name}-in', '--json', stdin=rows.lines(0, 100))
+        bad = json.dumps({'partition': 1, 'value': '{"at":"2001-01-01T00:00:00Z","key":"a","value":"many"}'})
+        run('produce', f'{name}-in', '--json', stdin=bad + '\n')
+        run('produce', f'{name}-in', '--json', stdin=rows.lines(100))
+    wait_state('strict', 'failed')
+    fault = run('job', 'describe', 'strict')[0]
+    need('partition 1' in fault['fault'] and '25' in fault['fault'] and 'value' in fault['fault'],
+         f'the fault does not say where: {fault["fault"]}')
+    wait_for('the other goes on', lambda: progress('lax')['totals']['input_rows'] >= len(rows.rows))
+    need(progress('lax')['totals']['misfit_rows'] == 1, f'it counts {progress("lax")["totals"]}')
+    run('job', 'stop', 'lax')
+
+
+def test_update_mode():
+    """Every touched group once per epoch; the last row of each is the sum of all."""
+    rows = Rows(400, PARTITIONS, 5)
+    run('topic', 'create', 'upd-in', '--partitions', PARTITIONS)
+    run('sql', '-c', '''
+CREATE TABLE upd_in (at timestamptz, key text, value int) WITH (topic = 'upd-in', format = 'json');
+CREATE TABLE upd_out (key text, n bigint, total bigint) WITH (topic = 'upd-out', format = 'json');
+SET job.name = 'upd'; SET job.output_mode = 'update';
+INSERT INTO upd_out SELECT key, count(*), sum(value) FROM upd_in WHERE value >= 0 GROUP BY key''')
+    run('produce', 'upd-in', '--json', stdin=rows.lines())
+    wanted = {}
+    for row in rows.rows:
+        if row['value'] >= 0:
+            count, total = wanted.get(row['key'], (0, 0))
+            wanted[row['key']] = count + 1, total + row['value']
+
+    def claim():
+        found = {}
+        for record in run('consume', 'upd-out', '--from', 'earliest', '--until-end'):
+            row = json.loads(record['value'])
+            found[row['key']] = row['n'], row['total']
+        return True if found == wanted else found
+    wait_for(f'the sums {wanted}', claim)
+    run('job', 'stop', 'upd')
+
+
+def test_stateless():
+    """Without an aggregation: filtered and reckoned row by row, each once, key kept, three times."""
+    rows = Rows(300, PARTITIONS, 9)
+    run('topic', 'create', 'flat-in', '--partitions', PARTITIONS)
+    run('sql', '-c', '''
+CREATE TABLE flat_in (at timestamptz, key text, value int) WITH (topic = 'flat-in', format = 'json');
+CREATE TABLE flat_out (at timestamptz, half double precision, part int, position bigint, created timestamptz,
+                       ingested timestamptz, processed timestamptz)
+  WITH (topic = 'flat-out', format = 'json');
+SET job.name = 'flat';
+INSERT INTO flat_out SELECT at, value / 2.0, _partition, _offset, _created_at, _ingested_at, _processed_at
+  FROM flat_in WHERE value % 2 = 0 AND key <> 'end' ''')
+    run('produce', 'flat-in', '--json', stdin=rows.lines())
+    wanted = {f'k{index}': row['value'] / 2 for index, row in enumerate(rows.rows)
+              if row['value'] % 2 == 0 and row['key'] != 'end'}
+
+    def claim():
+        records = run('consume', 'flat-out', '--from', 'earliest', '--until-end')
+        return True if len(records) == len(wanted) else len(records)
+    wait_for(f'{len(wanted)} rows', claim)
+    for record in run('consume', 'flat-out', '--from', 'earliest', '--until-end'):
+        row = json.loads(record['value'])
+        need(wanted.pop(record['key'], None) == row['half'], f'{record} is twice or wrong')
+        need(row['created'] <= row['processed'] and row['ingested'] <= row['processed'],
+             f'times out of order: {row}')
+    run('job', 'stop', 'flat')
+
+
+def main():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
+    with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
+        os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
+        tests = {'life': lambda: test_life(dev), 'errors': test_errors, 'explain': test_explain,
+                 'misfits': test_misfits, 'update': test_update_mode, 'stateless': test_stateless}
+        for name in sys.argv[1:] or tests:
+            begin = time.monotonic()
+            tests[name]()
+            print(f'{name}: {time.monotonic() - begin:.1f} s', flush=True)
+        need(dev.terminate() == 0, f'the cluster did not stop in order: {dev.seen}')
+    shutil.rmtree(directory)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
