@@ -265,21 +265,24 @@ static const struct image_config_value catalog_configs[] = {
     {"unclean.leader.election.enable", "false"},
 };
 
+/* Topics whose settings are ours to choose. Brokers alone write those that are internal; the catalog
+ * is written by processors, which are clients. */
 static const struct {
     const char *name;
     const struct image_config_value *values;
     uint32_t count;
+    bool is_internal;
 } internal_topics[] = {
-    {"__consumer_offsets", offsets_configs, 3},
-    {"__transaction_state", transaction_configs, 4},
-    {"__millrace_catalog", catalog_configs, 2},
+    {"__consumer_offsets", offsets_configs, 3, true},
+    {"__transaction_state", transaction_configs, 4, true},
+    {"__millrace_catalog", catalog_configs, 2, false},
 };
 
 bool topic_config_is_internal(struct wire_text name)
 {
     for (size_t i = 0; i < sizeof internal_topics / sizeof internal_topics[0]; i++) {
         if (wire_text_equals(name, internal_topics[i].name)) {
-            return true;
+            return internal_topics[i].is_internal;
         }
     }
     return false;

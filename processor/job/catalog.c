@@ -150,13 +150,8 @@ static void end_barrier(struct catalog_barrier *barrier, enum status status)
     barrier->on_done(barrier, status);
 }
 
-static void consumer_on_fetched(void *context, struct consumer_fetched *fetched)
+static void end_barriers(struct catalog *self)
 {
-    struct catalog *self = context;
-    check(self->magic == CATALOG_MAGIC);
-    bool has_changed = take_records(self, fetched);
-    self->position = fetched->next_offset;
-    consumer_core_give_back(&self->consumer, fetched);
     list_for_each_removable(link, &self->barriers)
     {
         struct catalog_barrier *barrier = container_of(link, struct catalog_barrier, in_catalog);
@@ -164,6 +159,16 @@ static void consumer_on_fetched(void *context, struct consumer_fetched *fetched)
             end_barrier(barrier, STATUS_OK);
         }
     }
+}
+
+static void consumer_on_fetched(void *context, struct consumer_fetched *fetched)
+{
+    struct catalog *self = context;
+    check(self->magic == CATALOG_MAGIC);
+    bool has_changed = take_records(self, fetched);
+    self->position = fetched->next_offset;
+    consumer_core_give_back(&self->consumer, fetched);
+    end_barriers(self);
     if (has_changed && self->is_ready && !self->is_closing) {
         self->options.on_changed(self->options.context);
     }
@@ -180,9 +185,16 @@ static void consumer_on_fault(void *context, const struct consumer_fault *fault)
     }
 }
 
+/* An empty topic brings nothing to read, but it has been read to its end. */
 static void consumer_on_placed(void *context)
 {
-    (void)context;
+    struct catalog *self = context;
+    struct consumer_partition *partition =
+        consumer_core_find(&self->consumer, wire_text_of(CATALOG_TOPIC), 0);
+    if (partition != NULL && partition->position > self->position) {
+        self->position = partition->position;
+        end_barriers(self);
+    }
 }
 
 static void close_if_alone(struct catalog *self)
@@ -262,7 +274,7 @@ static void barrier_on_fire(struct timer *timer)
     end_barrier(container_of(timer, struct catalog_barrier, timer), STATUS_TIMEOUT);
 }
 
-void catalog_wait(struct catalog *self, struct catalog_barrier *barrier)
+static void begin_barrier(struct catalog *self, struct catalog_barrier *barrier)
 {
     check(self->magic == CATALOG_MAGIC);
     barrier->catalog = self;
@@ -270,6 +282,19 @@ void catalog_wait(struct catalog *self, struct catalog_barrier *barrier)
     list_init(&barrier->in_catalog);
     list_append(&self->barriers, &barrier->in_catalog);
     timer_init(&barrier->timer, &self->options.loop->timers, barrier_on_fire);
+}
+
+void catalog_wait_until(struct catalog *self, struct catalog_barrier *barrier, int64_t end)
+{
+    check(self->position < end);
+    begin_barrier(self, barrier);
+    barrier->end = end;
+    timer_start_at(&barrier->timer, barrier->deadline_ns);
+}
+
+void catalog_wait(struct catalog *self, struct catalog_barrier *barrier)
+{
+    begin_barrier(self, barrier);
     barrier->op = (struct admin_op){.api_key = API_KEY_LIST_OFFSETS,
                                     .version_min = 2,
                                     .version_max = 7,

@@ -58,7 +58,7 @@ struct catalog_write {
     struct catalog_barrier barrier;
     struct txn_core txn;
     enum status status;
-    bool has_sent;
+    int64_t written_end; /* Behind the last record that the log has taken. */
     bool is_over;
     uint32_t change_count;
     struct catalog_change {
@@ -111,6 +111,8 @@ struct catalog_entry *catalog_find(struct catalog *self, enum catalog_kind kind,
 struct catalog_entry *catalog_next(struct catalog *self, enum catalog_kind kind,
                                    struct catalog_entry *entry);
 void catalog_wait(struct catalog *self, struct catalog_barrier *barrier);
+/* Up to `end`, which must be ahead of `position`. */
+void catalog_wait_until(struct catalog *self, struct catalog_barrier *barrier, int64_t end);
 void catalog_change(struct catalog *self, struct catalog_write *write);
 /* From decide(). NULL `record`: removes it. */
 MUST_USE enum status catalog_write_put(struct catalog_write *self, enum catalog_kind kind,

@@ -79,18 +79,14 @@ static void read_back_on_done(struct catalog_barrier *barrier, enum status statu
     end_write(self, STATUS_OK);
 }
 
-static void wait_for_end(struct catalog_write *self,
-                         void (*on_done)(struct catalog_barrier *barrier, enum status status))
-{
-    self->barrier = (struct catalog_barrier){.deadline_ns = self->deadline_ns, .on_done = on_done};
-    catalog_wait(self->catalog, &self->barrier);
-}
-
 static void commit_on_done(void *context, const struct txn_core_outcome *outcome)
 {
     struct catalog_write *self = context;
-    if (outcome->status == STATUS_OK) {
-        wait_for_end(self, read_back_on_done);
+    if (outcome->status == STATUS_OK && self->catalog->position < self->written_end) {
+        /* Committed, but shown to readers only when the marker is there. */
+        self->barrier = (struct catalog_barrier){.deadline_ns = self->deadline_ns,
+                                                 .on_done = read_back_on_done};
+        catalog_wait_until(self->catalog, &self->barrier, self->written_end);
         return;
     }
     bool is_open = outcome->status == STATUS_TIMEOUT || outcome->status == STATUS_UNKNOWN;
@@ -144,13 +140,17 @@ static void start_on_done(void *context, const struct txn_core_outcome *outcome)
         end_write(self, outcome->status);
         return;
     }
-    wait_for_end(self, read_on_done);
+    self->barrier =
+        (struct catalog_barrier){.deadline_ns = self->deadline_ns, .on_done = read_on_done};
+    catalog_wait(self->catalog, &self->barrier);
 }
 
 static void txn_on_delivery(void *context, const struct producer_delivery *delivery)
 {
-    (void)context;
-    (void)delivery; /* The commit tells. */
+    struct catalog_write *self = context;
+    if (delivery->offset >= self->written_end) {
+        self->written_end = delivery->offset + 1;
+    }
 }
 
 static void start_next(struct catalog *catalog)
@@ -187,6 +187,7 @@ void catalog_write_start(struct catalog *catalog, struct catalog_write *write)
 {
     write->catalog = catalog;
     write->change_count = 0;
+    write->written_end = 0;
     write->is_over = false;
     list_init(&write->in_catalog);
     list_append(&catalog->writes, &write->in_catalog);
