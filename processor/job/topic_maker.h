@@ -6,7 +6,7 @@
 #include "client/admin_core.h"
 
 #define TOPIC_MAKER_SETTINGS_MAX 8U
-#define TOPIC_MAKER_NAME_BYTES_MAX 250U
+#define TOPIC_MAKER_NAME_BYTES_MAX 256U
 
 struct topic_setting {
     const char *name;
