@@ -159,8 +159,22 @@ static void interrupt_on_signal(struct host_signal *signal, int number)
     stop(container_of(signal, struct program, interrupt));
 }
 
+/* The parser's program lies beside ours, where both are built and where both are installed. */
+static void find_parser(struct processor_config *config)
+{
+    char own[1024];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[length < 0 ? 0 : length] = '\0';
+    char *slash = strrchr(own, '/');
+    if (slash != NULL && config->parser[0] == '\0') {
+        *slash = '\0';
+        (void)snprintf(config->parser, sizeof config->parser, "%s/millrace-parser", own);
+    }
+}
+
 static enum status start(struct program *self)
 {
+    find_parser(&self->config);
     TRY(host_trace_init(&self->trace, NULL, TRACE_INFO));
     struct host_disk_options disk = {.trace = &self->trace.trace};
     host_disk_init(&self->disk, &disk);

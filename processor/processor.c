@@ -240,9 +240,8 @@ enum status processor_open(const struct processor_options *options,
     self->options = *options;
     self->loop = &options->loop->loop;
     budget_init(&self->budget, FRAMES_BYTES_MAX);
-    const char *parser = options->config->parser;
     struct parser_process_options parsing = {.loop = options->loop,
-                                             .program = parser[0] == '\0' ? NULL : parser};
+                                             .program = options->config->parser};
     enum status status = open_door(self);
     if (status == STATUS_OK) {
         status = parser_process_open(&parsing, &self->parser);

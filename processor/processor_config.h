@@ -18,7 +18,7 @@ struct processor_config {
     uint32_t bootstrap_count;
     struct address listener;   /* Port 0: the system chooses. */
     struct address advertised; /* Host empty: the listener's; port 0: the listener's. */
-    char parser[PROCESSOR_CONFIG_VALUE_BYTES_MAX]; /* Empty: millrace-parser beside the program. */
+    char parser[PROCESSOR_CONFIG_VALUE_BYTES_MAX]; /* The main fills it in when it is empty. */
     int64_t state_bytes_max;                       /* Of each task. */
     char kill_point[64]; /* For tests: the process kills itself at this point; empty: never. */
     int64_t kill_count;  /* At its so-many-th passing. */

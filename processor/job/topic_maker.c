@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define BROKER_TIMEOUT_MS 15000
+#define ABSENT_MS 2000
 
 static void look(struct topic_wish *wish);
 
@@ -64,7 +65,7 @@ static void create_on_done(struct admin_op *op, enum status status)
         return;
     }
     wish->was_created = op->error_code == ERROR_CODE_NONE;
-    wish->must_exist = true;
+    wish->is_there = true;
     look(wish);
 }
 
@@ -108,7 +109,7 @@ static enum status look_take(struct admin_op *op)
     }
     const struct kafka_metadata_response_metadata_response_topic *topic = &answer.topics[0];
     wish->is_missing = topic->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
-    if (wish->is_missing && !wish->was_created) {
+    if (wish->is_missing && !wish->must_exist && !wish->is_there) {
         op->error_code = ERROR_CODE_NONE; /* Retriable by its number, but the answer here. */
         return STATUS_OK;
     }
@@ -126,8 +127,8 @@ static enum status look_take(struct admin_op *op)
 static void look_on_done(struct admin_op *op, enum status status)
 {
     struct topic_wish *wish = container_of(op, struct topic_wish, op);
-    if (status == STATUS_OK && op->error_code == ERROR_CODE_NONE && wish->is_missing) {
-        if (wish->must_exist) {
+    if (status == STATUS_OK && wish->is_missing) {
+        if (wish->must_exist || wish->is_there) {
             wish->on_done(wish, STATUS_NOT_FOUND);
         } else {
             create(wish);
@@ -140,12 +141,18 @@ static void look_on_done(struct admin_op *op, enum status status)
 
 static void look(struct topic_wish *wish)
 {
+    int64_t deadline_ns = wish->deadline_ns;
+    if (wish->must_exist) {
+        /* A broker may lag behind for a moment; who is not there after this is not there. */
+        int64_t soon_ns = loop_now_ns(wish->core->loop) + ABSENT_MS * CLOCK_NS_PER_MS;
+        deadline_ns = soon_ns < deadline_ns ? soon_ns : deadline_ns;
+    }
     wish->is_missing = false;
     wish->op = (struct admin_op){.api_key = API_KEY_METADATA,
                                  .version_min = 4,
                                  .version_max = 12,
                                  .node = CLUSTER_ANY,
-                                 .deadline_ns = wish->deadline_ns,
+                                 .deadline_ns = deadline_ns,
                                  .encode = look_encode,
                                  .take = look_take,
                                  .on_done = look_on_done};
@@ -157,6 +164,7 @@ void topic_maker_run(struct admin_core *core, struct topic_wish *wish)
     check(wish->name[0] != '\0');
     wish->core = core;
     wish->was_created = false;
+    wish->is_there = false;
     look(wish);
 }
 

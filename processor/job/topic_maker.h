@@ -31,6 +31,7 @@ struct topic_wish {
     struct admin_core *core;
     struct admin_op op;
     bool is_missing;
+    bool is_there; /* Some broker has said so. */
 };
 
 void topic_maker_run(struct admin_core *core, struct topic_wish *wish);

@@ -14,7 +14,7 @@ PARTITIONS = 4
 
 
 def states():
-    return {row['job']: row['state'] for row in run('job', 'list')}
+    return {row['job']: row['state'] for row in run('job', 'list')[0]}
 
 
 def wait_state(job, state):
