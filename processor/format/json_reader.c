@@ -201,6 +201,9 @@ static inline const uint8_t *read_value(struct json_reader *self, int32_t column
                                         const uint8_t *next, const uint8_t *end,
                                         uint32_t *seen_count)
 {
+    if (next < end && *next <= ' ') {
+        next = json_scan_space(next, end); /* Learnt from one that had less of it. */
+    }
     if (column < 0) {
         uint32_t flags = 0;
         const uint8_t *after = NULL;

@@ -441,3 +441,17 @@ Test(json_reader, a_thousand_columns_are_told_apart)
     cr_expect_eq(many_columns[500].values.ints[0], 3);
     cr_expect(column_is_null(&many_columns[1], 0));
 }
+
+Test(json_reader, space_behind_a_colon_that_the_shape_has_not_is_no_misfit)
+{
+    static const char *const records[] = {
+        "{\"small\":1,\"text\":\"a\",\"other\":[1]}",
+        "{\"small\": 2, \"text\": \"b\", \"other\": [2]}",
+        "{\"small\":\t3,\"text\":\n\"c\",\"other\": \"d\"}",
+    };
+    read_records(records, 3);
+
+    cr_expect_eq(misfits[0], 0);
+    cr_expect_eq(columns[SMALL].values.ints[1], 2);
+    cr_expect_eq(columns[SMALL].values.ints[2], 3);
+}
