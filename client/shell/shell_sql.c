@@ -181,9 +181,9 @@ const struct shell_command shell_sql_commands[] = {
               "a started job `job NAME`. FILE may be - for the standard input.\n",
      .options = sql_options,
      .examples =
-         (const char *const[]){"millrace sql delays.sql",
-                               "millrace sql -c \"CALL stop_job('delays')\"",
-                               "millrace sql -c \"EXPLAIN INSERT INTO delays SELECT …\"", NULL},
+         (const char *const[]){"millrace sql deploy/delays.sql",
+                               "millrace sql -c 'EXPLAIN INSERT INTO delays SELECT a FROM flights'",
+                               "millrace sql -c 'DROP TABLE IF EXISTS flights'", NULL},
      .run = sql_run},
     {.words = NULL},
 };

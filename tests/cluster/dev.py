@@ -185,7 +185,7 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     try:
         cold_start()
-        need(fail('dev', '--processors', 1, code=2) == 'USAGE', 'processors are refused')
+        need(fail('dev', '--processors', 17, code=2) == 'USAGE', 'more processors than there can be')
         bootstrap = one_run(directory / 'one')
         second_run(directory / 'one', bootstrap)
         deaths(directory / 'one')
