@@ -58,8 +58,11 @@ static int cut(char *text, char **words)
         words[count] = next;
         count += 1;
         next += strcspn(next, end == ' ' ? " " : "'");
-        while (*next == ' ' || *next == '\'') {
-            *next = '\0';
+        if (*next != '\0') {
+            *next = '\0'; /* The blank, or the closing quote with the blank behind it. */
+            next += 1;
+        }
+        while (*next == ' ') {
             next += 1;
         }
     }
