@@ -3,6 +3,8 @@ import json
 import os
 import pathlib
 import shutil
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -72,6 +74,35 @@ def test_errors():
     need(fail('sql', '-c', 'DROP TABLE twice_in') == 'TABLE_IN_USE', 'a table in use')
     run('sql', '-c', "CALL stop_job('twice'); CALL drop_job('twice'); DROP TABLE twice_in; DROP TABLE twice_out")
     need('twice' not in states(), 'a dropped job is still there')
+
+
+def send_frame(address, body):
+    """What comes back of one frame: bytes, or none when the connection was closed."""
+    host, port = address.rsplit(':', 1)
+    with socket.create_connection((host, int(port)), timeout=10) as link:
+        link.sendall(struct.pack('>i', len(body)) + body)
+        try:
+            return link.recv(65536)
+        except ConnectionResetError:
+            return b''
+
+
+def test_garbage():
+    """Bytes that are no question close their connection and nothing else."""
+    run('sql', '-c', sql_of('door'))
+    wait_state('door', 'running')
+    door = run('job', 'describe', 'door')[0]['tasks'][0]['processor']
+    header = struct.pack('>hhih', 0x6020, 0, 7, -1) + b'\0'
+    need(send_frame(door, struct.pack('>hhih', 18, 0, 7, -1))[4:8] == struct.pack('>i', 7), 'ApiVersions is not answered')
+    need(send_frame(door, header + b'\xff' * 50) == b'', 'garbage was answered')
+    need(send_frame(door, struct.pack('>hhih', 3, 0, 7, -1) + b'\0' * 4) == b'', 'a broker\'s question was answered')
+    need(send_frame(door, b'\0') == b'', 'half a header was answered')
+    need(send_frame(door, header) != b'', 'an empty question was not told to be none')
+    with socket.create_connection(door.rsplit(':', 1), timeout=10) as link:
+        link.sendall(struct.pack('>i', 1 << 30))
+        need(link.recv(1) == b'', 'a frame of a gigabyte was waited for')
+    need(states()['door'] == 'running', 'the canary is gone')
+    run('job', 'stop', 'door')
 
 
 def test_explain():
@@ -160,7 +191,7 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
-        tests = {'life': lambda: test_life(dev), 'errors': test_errors, 'explain': test_explain,
+        tests = {'life': lambda: test_life(dev), 'errors': test_errors, 'garbage': test_garbage, 'explain': test_explain,
                  'misfits': test_misfits, 'update': test_update_mode, 'stateless': test_stateless}
         for name in sys.argv[1:] or tests:
             begin = time.monotonic()
