@@ -56,7 +56,8 @@ struct fetch {
     bool is_watching;
     bool is_cancelling;
     bool has_error;
-    bool is_cut; /* A partition has more than its bounds allow: waiting would bring nothing. */
+    bool is_cut;  /* A partition has more than its bounds allow: waiting would bring nothing. */
+    bool is_full; /* What the present group has read does not fit any more. */
     bool is_replica;
     int64_t byte_count;
     int64_t byte_count_max;
@@ -166,13 +167,17 @@ static void add_aborted(struct fetch_item *item)
 static void add_records(struct fetch_item *item)
 {
     const struct log_read *log_read = &item->read.log_read;
+    struct fetch *self = item->group->fetch;
+    if (self->is_full) {
+        self->is_cut |= log_read->byte_count > 0;
+        return;
+    }
     item->out->records = (struct wire_records){.slices = log_read->slices,
                                                .slice_count = log_read->slice_count,
                                                .byte_count = (int32_t)log_read->byte_count};
     if (log_read->slice_count == 1) {
         item->out->records.single = log_read->slices[0];
     }
-    struct fetch *self = item->group->fetch;
     self->byte_count += (int64_t)log_read->byte_count;
     self->is_cut |= log_read->next_offset < log_read->offset_limit;
     if (self->in.wants_ingested_times) {
@@ -216,6 +221,13 @@ static void take_read(struct fetch_item *item)
     }
     add_records(item);
     add_aborted(item);
+}
+
+static void take_group(struct fetch_group *group)
+{
+    for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
+        take_read(item);
+    }
 }
 
 static void read_on(struct fetch_group *group);
@@ -292,9 +304,7 @@ static void read_run(struct partition_call *call, struct partition *partition)
 static void read_on_returned(struct partition_call *call)
 {
     struct fetch_group *group = container_of(call, struct fetch_group, call);
-    for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
-        take_read(item);
-    }
+    take_group(group);
     read_round(group->fetch);
 }
 
@@ -302,6 +312,16 @@ static bool has_enough(const struct fetch *self)
 {
     return self->has_error || self->is_cut || self->byte_count >= self->in.min_bytes ||
            loop_now_ns(self->request->shard->loop) >= self->deadline_ns;
+}
+
+static void end_round(struct fetch *self)
+{
+    if (has_enough(self)) {
+        answer(self);
+        return;
+    }
+    self->is_watching = true;
+    release_all(self); /* Then watch_round(). */
 }
 
 /* Group after group, each with what the ones before it have left of the bounds. */
@@ -317,16 +337,13 @@ static void read_round(struct fetch *self)
         partition_call_post(&group->call);
         return;
     }
-    if (has_enough(self)) {
-        answer(self);
-        return;
-    }
-    self->is_watching = true;
-    release_all(self); /* Then watch_round(). */
+    end_round(self);
 }
 
 /* ---- waiting for more ---- */
 
+/* Every group has read what it has now; none knew what the others took, so what is too much in the
+ * order of the request waits for the next Fetch. */
 static void end_watch(struct fetch *self)
 {
     check(self->pending_count > 0);
@@ -335,19 +352,28 @@ static void end_watch(struct fetch *self)
         return;
     }
     self->is_watching = false;
-    self->next_group = 0;
     self->byte_count = 0;
     self->is_cut = false;
-    read_round(self);
+    for (uint32_t i = 0; i < self->group_count; i++) {
+        struct fetch_group *group = &self->groups[i];
+        self->is_full =
+            self->byte_count > 0 && self->byte_count + group->byte_count > self->byte_count_max;
+        take_group(group);
+    }
+    self->is_full = false;
+    end_round(self);
 }
 
+/* Where the group is, so that nothing needs to go there again for what woke it. */
 static void stop_watching(struct fetch_group *group)
 {
     group->is_watching = false;
     for (struct fetch_item *item = group->first; item != NULL; item = item->next) {
         parked_cancel(&item->wait);
     }
-    partition_call_return(&group->call);
+    group->byte_count = 0;
+    group->reading = group->first;
+    read_on(group);
 }
 
 static void wake_deliver(struct mail *mail)
