@@ -5,14 +5,16 @@ import pathlib
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 
-from dev_process import Dev
+from dev_process import BUILD, Dev
 from job_rig import Rows, check_output, fail, need, progress, run, sql_of, wait_for, wait_watermark
 
 PARTITIONS = 4
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
 def states():
@@ -187,12 +189,42 @@ INSERT INTO flat_out SELECT at, value / 2.0, _partition, _offset, _created_at, _
     run('job', 'stop', 'flat')
 
 
+def test_dataframe():
+    """The example's query, built without SQL, gives the rows that the SQL of the quick start gives."""
+    flights = (SOURCE / 'deploy/data/flights.ndjson').read_text().splitlines()[:2000]
+    flights.sort(key=lambda line: json.loads(line)['scheduled_at'])  # So that none is late, however it runs.
+    lines = [json.dumps({'partition': index % PARTITIONS, 'value': line}) for index, line in enumerate(flights)]
+    text = (SOURCE / 'deploy/delays.sql').read_text()
+    run('topic', 'create', 'flights', '--partitions', PARTITIONS)
+    tables, insert = text[:text.index('INSERT')], text[text.index('INSERT'):]
+    run('sql', '-c', tables)
+    run('sql', '-c', tables[tables.index('CREATE TABLE delays'):].replace('delays', 'delays_sql'))
+    run('sql', '-c', insert.replace('INTO delays', 'INTO delays_sql'))
+    done = subprocess.run([BUILD / 'client/examples/hello-dataframe', os.environ['MILLRACE_BOOTSTRAP'].split(',')[0]],
+                          capture_output=True, text=True, timeout=60)
+    need((done.returncode, done.stdout) == (0, 'job delays\n'), f'the example said {done}')
+    run('produce', 'flights', '--json', stdin='\n'.join(lines) + '\n')
+    for job in ('delays', 'delays_sql'):
+        wait_for(f'{job} reads all', lambda: progress(job)['totals']['input_rows'] == len(flights))
+    rows = {}
+
+    def claim():
+        for topic in ('delays', 'delays_sql'):
+            rows[topic] = sorted(record['value'] for record in run('consume', topic, '--from', 'earliest',
+                                                                   '--until-end'))
+        return True if rows['delays'] == rows['delays_sql'] and rows['delays'] else {t: len(r) for t, r in rows.items()}
+    wait_for('equal rows of both', claim)
+    print(f'{len(rows["delays"])} rows of each')
+    for job in ('delays', 'delays_sql'):
+        run('job', 'stop', job)
+
+
 def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
         tests = {'life': lambda: test_life(dev), 'errors': test_errors, 'garbage': test_garbage, 'explain': test_explain,
-                 'misfits': test_misfits, 'update': test_update_mode, 'stateless': test_stateless}
+                 'misfits': test_misfits, 'update': test_update_mode, 'stateless': test_stateless, 'dataframe': test_dataframe}
         for name in sys.argv[1:] or tests:
             begin = time.monotonic()
             tests[name]()
