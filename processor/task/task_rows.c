@@ -67,7 +67,7 @@ static uint32_t first_misfit(const uint8_t *misfits, uint32_t row_count)
     for (uint32_t i = 0; i < row_count; i++) {
         if (misfits[i / 8] == 0) {
             i |= 7;
-        } else if ((misfits[i / 8] >> (i % 8) & 1U) != 0) {
+        } else if (((uint32_t)misfits[i / 8] >> (i % 8) & 1U) != 0) {
             return i;
         }
     }
@@ -89,7 +89,7 @@ enum status task_rows_decode(struct task_rows *self, struct source_rows *rows,
                          columns));
     uint32_t misfit = self->is_skipping ? row_count : first_misfit(misfits, row_count);
     if (misfit < row_count) {
-        char reason[JSON_REASON_BYTES_MAX];
+        char reason[JSON_REASON_BYTES_MAX] = "";
         json_reader_explain(self->reader, rows->origin.values[misfit], reason);
         task_rows_blame(fault, rows->origin.partition, rows->origin.offsets[misfit], reason);
         return STATUS_INVALID;
