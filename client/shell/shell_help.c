@@ -81,7 +81,6 @@ static void print_program(shell_tables tables, FILE *out)
     (void)fputs("\n"
                 "Results go to standard output, everything else to standard error.\n"
                 "Exit status: 0 done, 1 failed, 2 wrong usage.\n"
-                "Not there yet, so not listed: sql, job, and processors in dev.\n"
                 "\n"
                 "examples:\n"
                 "  millrace dev --brokers 1\n"
