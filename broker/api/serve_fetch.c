@@ -59,6 +59,7 @@ struct fetch {
     bool is_cut;  /* A partition has more than its bounds allow: waiting would bring nothing. */
     bool is_full; /* What the present group has read does not fit any more. */
     bool is_replica;
+    bool is_of_former_life; /* The follower has registered again since. */
     int64_t byte_count;
     int64_t byte_count_max;
     int64_t deadline_ns;
@@ -541,6 +542,11 @@ static void prepare_partition(struct fetch *self, const struct image_topic *topi
         self->has_error = true;
         return;
     }
+    if (self->is_of_former_life) {
+        item->out->error_code = ERROR_CODE_NOT_LEADER_OR_FOLLOWER;
+        self->has_error = true;
+        return;
+    }
     item->topic_id = topic->id;
     join_group(self, item);
 }
@@ -593,6 +599,19 @@ static bool prepare(struct fetch *self)
     return true;
 }
 
+/* What it has and has flushed may be gone with that life (KIP-903). A follower that registered
+ * later than our image knows is believed: the controller compares again before it joins the ISR. */
+static bool is_of_former_life(const struct fetch *self)
+{
+    const struct kafka_fetch_request_replica_state *replica = &self->in.replica_state;
+    if (!self->is_replica || replica->replica_epoch < 0) {
+        return false;
+    }
+    const struct image *image = partition_map_image(self->request->shard->map);
+    const struct image_broker *broker = image_broker_by_id(image, replica->replica_id);
+    return broker != NULL && replica->replica_epoch < broker->epoch;
+}
+
 static int64_t clamp(int64_t value, int64_t minimum, int64_t maximum)
 {
     return value < minimum ? minimum : value > maximum ? maximum : value;
@@ -622,6 +641,7 @@ void serve_fetch(struct request *request)
     }
     struct loop *loop = request->shard->loop;
     self->is_replica = self->in.replica_id >= 0 || self->in.replica_state.replica_id >= 0;
+    self->is_of_former_life = is_of_former_life(self);
     self->byte_count_max = clamp(self->in.max_bytes, 1, FETCH_BYTES_MAX);
     self->deadline_ns =
         request->received_ns + clamp(self->in.max_wait_ms, 0, FETCH_WAIT_MS_MAX) * CLOCK_NS_PER_MS;

@@ -4,6 +4,7 @@
  * that one Fetch spans both shards; every story runs for a row of seeds where order matters. */
 #include "tests/rig/kafka_talk.h"
 
+#include "broker/partition/partition_map.h"
 #include "proto/kafka/api_key.h"
 #include "proto/kafka/error_code.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define PARTITIONS 6
+#define VERSION_BY_ID 17
 
 static struct broker_world world;
 static struct wire_client client;
@@ -230,4 +232,48 @@ Test(serve_fetch, a_stop_ends_waits)
         broker_world_run_ms(&world, 20);
         end();
     }
+}
+
+static int16_t code_of_replica(const struct image_topic *topic, int32_t replica, int64_t epoch)
+{
+    struct kafka_fetch_request request;
+    struct kafka_fetch_request_fetch_partition partition;
+    kafka_fetch_request_defaults(&request);
+    kafka_fetch_request_fetch_partition_defaults(&partition);
+    partition.partition_max_bytes = 1 << 20;
+    struct kafka_fetch_request_fetch_topic topics = {
+        .topic_id = topic->id, .partitions = &partition, .partitions_count = 1};
+    request.replica_state.replica_id = replica;
+    request.replica_state.replica_epoch = epoch;
+    request.max_bytes = 1 << 20;
+    request.topics = &topics;
+    request.topics_count = 1;
+    wire_client_ask(&other, API_KEY_FETCH, VERSION_BY_ID, &request);
+    struct kafka_fetch_response answer;
+    cr_assert(
+        wire_client_answer(&other, API_KEY_FETCH, VERSION_BY_ID, other.correlation_id, &answer));
+    return kafka_talk_fetched(&answer, 0)->error_code;
+}
+
+Test(serve_fetch, a_follower_of_a_former_life_is_refused)
+{
+    struct broker_world_options options = {.broker_count = 3};
+    broker_world_init(&world, &options, NULL);
+    broker_world_start_all(&world);
+    wire_client_open(&client, &world, 0);
+    cr_assert_eq(kafka_talk_create(&client, "t", 1, 3, NULL), 0);
+    broker_world_run_ms(&world, 2000);
+    const struct broker_life *life = world.brokers[0].node->state;
+    const struct image *image = partition_map_image(broker_partitions(life->broker, 0));
+    const struct image_topic *topic = image_topic_by_name(image, wire_text_of("t"));
+    int32_t leader = topic->partitions[0].leader;
+    int32_t follower = leader == 1 ? 2 : 1;
+    int64_t epoch = image_broker_by_id(image, follower)->epoch;
+    wire_client_open(&other, &world, (uint32_t)leader - 1);
+
+    cr_expect_eq(code_of_replica(topic, follower, epoch), ERROR_CODE_NONE);
+    cr_expect_eq(code_of_replica(topic, follower, epoch - 1), ERROR_CODE_NOT_LEADER_OR_FOLLOWER);
+    wire_client_close(&other);
+    wire_client_close(&client);
+    broker_world_done(&world);
 }
