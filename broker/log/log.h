@@ -39,6 +39,9 @@ struct log_store_options {
     uint64_t journal_bytes;  /* 0: the default. */
     uint64_t free_bytes_min; /* Appends are refused with STATUS_NO_SPACE below it. */
     struct budget *budget;
+    /* Whether this store would hold the log with that id; NULL: all of them. Two lives of one name
+     * may belong to two shards, and only the shard of a life ends it. */
+    bool (*is_in_charge)(void *context, const struct wire_uuid *topic_id, int32_t partition);
     /* A flush failed or our own bytes were wrong: nothing is acknowledged any more; the node stops.
      */
     void (*on_failed)(void *context, enum status why);
@@ -78,6 +81,13 @@ MUST_USE enum status log_store_open(const struct log_store_options *options,
 /* Clean: flushes, checkpoints, trims segments to their data, writes the clean mark, then on_closed.
  * Logs must not be used from the call on; they are freed with the store. */
 void log_store_close(struct log_store *self, void (*on_closed)(void *context), void *context);
+
+/* Puts directories aside (`-stray`, as Kafka does) whose logs are open nowhere and `is_stray`:
+ * those of topics that were deleted while this node was down. Nothing is removed: should the
+ * question have been wrong, a rename brings them back. Synchronous; for once after a start. */
+void log_store_put_strays_aside(struct log_store *self,
+                                bool (*is_stray)(void *context, const struct wire_uuid *topic_id),
+                                void *context);
 
 /* Opens or makes. A directory of that name with another topic id is an earlier life of the name
  * and is deleted first. NO_SPACE, BUSY: no new log can be made now; a later try may succeed. */

@@ -214,6 +214,13 @@ static enum status delete_former(struct log_store *store, const char *directory,
         log_life_delete(former);
         return former->is_condemned ? STATUS_BUSY : finish_deletion(store, directory);
     }
+    const struct log_store_options *options = &store->options;
+    if (options->is_in_charge != NULL &&
+        !options->is_in_charge(options->context, topic_id, partition)) {
+        /* Its own shard deletes it, with a record in its own journal: here it would stand before
+         * records that a replay reads later. */
+        return STATUS_BUSY;
+    }
     char path[DISK_PATH_BYTES_MAX];
     TRY(checkpoint_remove_former(store, topic_id, partition));
     TRY(log_directory_put_away(store->disk, store->directory, directory, topic_id, path));

@@ -197,8 +197,9 @@ enum status log_name_of_directory(const char *topic_name, int32_t partition, cha
     return STATUS_OK;
 }
 
-void log_name_of_deleted_directory(const char *topic_name, int32_t partition,
-                                   const struct wire_uuid *unique, char *out_name)
+static void name_of_former_directory(const char *topic_name, int32_t partition,
+                                     const struct wire_uuid *unique, const char *suffix,
+                                     char *out_name)
 {
     check(log_name_is_topic(topic_name, strlen(topic_name)));
     check(partition >= 0);
@@ -207,12 +208,25 @@ void log_name_of_deleted_directory(const char *topic_name, int32_t partition,
     for (size_t i = 0; i < sizeof unique->bytes; i++) {
         used += snprintf(tail + used, sizeof tail - (size_t)used, "%02x", unique->bytes[i]);
     }
-    used += snprintf(tail + used, sizeof tail - (size_t)used, "%s",
-                     directory_state_suffix(LOG_NAME_DELETED));
+    used += snprintf(tail + used, sizeof tail - (size_t)used, "%s", suffix);
     check(used < (int)sizeof tail);
     int byte_count = snprintf(out_name, LOG_NAME_BYTES_MAX + 1, "%.*s%s",
                               (int)LOG_NAME_BYTES_MAX - used, topic_name, tail);
     check(byte_count > 0 && byte_count <= (int)LOG_NAME_BYTES_MAX);
+}
+
+void log_name_of_deleted_directory(const char *topic_name, int32_t partition,
+                                   const struct wire_uuid *unique, char *out_name)
+{
+    name_of_former_directory(topic_name, partition, unique,
+                             directory_state_suffix(LOG_NAME_DELETED), out_name);
+}
+
+void log_name_of_stray_directory(const char *topic_name, int32_t partition,
+                                 const struct wire_uuid *unique, char *out_name)
+{
+    name_of_former_directory(topic_name, partition, unique, directory_state_suffix(LOG_NAME_STRAY),
+                             out_name);
 }
 
 void log_name_of_file(int64_t offset, enum log_name_file file, enum log_name_state state,

@@ -3,7 +3,7 @@
  *   <topic>-<partition>                     a partition's directory
  *   <topic>-<partition>.<32 hex>-delete     the same, waiting for its removal; the topic is cut so
  *                                           that the name has at most 255 bytes
- *   <topic>-<partition>.<32 hex>-future     a copy in the making, -stray a lost one (not ours)
+ *   <topic>-<partition>.<32 hex>-future     a copy in the making, -stray one that nobody wants
  *   00000000000000000100.log                a segment by its base offset, in 20 digits; also
  *                                           .index .timeindex .txnindex .ingest .snapshot
  *   00000000000000000100.log.deleted        a file waiting for its removal
@@ -69,5 +69,8 @@ MUST_USE enum status log_name_of_directory(const char *topic_name, int32_t parti
 /* `unique` keeps two lives of one name apart. */
 void log_name_of_deleted_directory(const char *topic_name, int32_t partition,
                                    const struct wire_uuid *unique, char *out_name);
+/* Of one that nobody deleted, nor wants; Kafka's suffix. It parses as no log's directory. */
+void log_name_of_stray_directory(const char *topic_name, int32_t partition,
+                                 const struct wire_uuid *unique, char *out_name);
 void log_name_of_file(int64_t offset, enum log_name_file file, enum log_name_state state,
                       char *out_name);

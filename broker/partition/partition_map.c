@@ -9,7 +9,8 @@
 #define PARTITION_MAP_MAGIC 0x9a27171aU
 #define BUCKET_COUNT 4096U
 #define SWEEP_INTERVAL_MS 60000
-#define POSTPONED_MS 1000
+#define POSTPONED_MS 1000 /* A full disk. */
+#define BUSY_MS 20        /* A full journal, or a name that is not free yet. */
 
 /* The hash that deals partitions out; a change moves partitions between shards, which is allowed
  * only because log_recover() empties all journals first. */
@@ -30,6 +31,8 @@ struct partition_map {
     uint32_t entry_count;
     bool is_failed;
     bool is_retired;
+    bool has_swept_strays;
+    bool is_postponement_told;
     bool has_postponed; /* Partitions that are not open: there was no room for their logs. */
     struct timer sweep;
     struct timer postponed;
@@ -91,6 +94,13 @@ static void fail(struct partition_map *self, enum status why)
     self->options.on_failed(self->options.context, why);
 }
 
+static bool is_in_charge(void *context, const struct wire_uuid *topic_id, int32_t partition)
+{
+    const struct partition_map *self = context;
+    return partition_map_shard_of(topic_id, partition, self->options.shard_count) ==
+           self->options.shard_index;
+}
+
 static void store_on_failed(void *context, enum status why)
 {
     fail(context, why);
@@ -147,6 +157,7 @@ enum status partition_map_open(const struct partition_map_options *options,
                                       .journal_bytes = options->journal_bytes,
                                       .free_bytes_min = options->free_bytes_min,
                                       .budget = options->budget,
+                                      .is_in_charge = is_in_charge,
                                       .on_failed = store_on_failed,
                                       .on_room = store_on_room,
                                       .context = self};
@@ -257,16 +268,20 @@ static enum status open_entry(struct partition_map *self, const struct image_top
 }
 
 /* A full disk or journal refuses a new log as it refuses a produce; nothing else suffers from it.
+ * Nor can it be made while the former life of its name is being deleted, perhaps by another shard.
  */
 static void postpone(struct partition_map *self, const struct image_topic *topic, int32_t index,
                      enum status why)
 {
-    trace_line(self->options.loop->trace, self->has_postponed ? TRACE_DEBUG : TRACE_WARN,
-               "partition", "log_postponed",
-               "topic=\"%s\" partition=%d reason=\"%s\" next=\"tried again every second\"",
-               topic->name, index, status_text(why));
+    if (!self->is_postponement_told && why == STATUS_NO_SPACE) {
+        self->is_postponement_told = true;
+        trace_line(self->options.loop->trace, TRACE_WARN, "partition", "log_postponed",
+                   "topic=\"%s\" partition=%d reason=\"%s\" next=\"tried again every second\"",
+                   topic->name, index, status_text(why));
+    }
     self->has_postponed = true;
-    timer_start_after(&self->postponed, POSTPONED_MS * CLOCK_NS_PER_MS);
+    timer_start_after(&self->postponed,
+                      (why == STATUS_BUSY ? BUSY_MS : POSTPONED_MS) * CLOCK_NS_PER_MS);
 }
 
 static bool may_lead(const struct partition_map *self, const struct image *image)
@@ -330,6 +345,23 @@ static void apply_topics(struct partition_map *self, const struct image *image,
     }
 }
 
+static bool is_stray(void *context, const struct wire_uuid *topic_id)
+{
+    const struct partition_map *self = context;
+    return image_topic_by_id(self->image, topic_id) == NULL;
+}
+
+/* Topics that were deleted while this broker was down. Only by an image that holds this life's
+ * registration: the controller committed it behind the barrier of its term, so nothing that had
+ * been decided before is missing in it. */
+static void sweep_strays(struct partition_map *self)
+{
+    if (!self->has_swept_strays && !self->is_failed && may_lead(self, self->image)) {
+        self->has_swept_strays = true;
+        log_store_put_strays_aside(self->store, is_stray, self);
+    }
+}
+
 static void postponed_on_timer(struct timer *timer)
 {
     struct partition_map *self = container_of(timer, struct partition_map, postponed);
@@ -337,6 +369,7 @@ static void postponed_on_timer(struct timer *timer)
     if (!self->is_retired) {
         apply_topics(self, self->image, NULL);
     }
+    self->is_postponement_told = self->is_postponement_told && self->has_postponed;
 }
 
 static bool shall_be_here(const struct partition_map *self, const struct image *image,
@@ -401,6 +434,7 @@ void partition_map_apply(struct partition_map *self, struct image *image)
     apply_topics(self, image, is_every_topic_new ? NULL : before);
     self->image = image_ref(image);
     image_unref(before);
+    sweep_strays(self);
 }
 
 struct image *partition_map_image(const struct partition_map *self)
