@@ -434,6 +434,7 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     self->node.quorum_loop = options->quorum_loop;
     self->node.is_auto_create = config->is_auto_create;
     self->node.internal_partition_count = (int32_t)config->internal_partition_count;
+    self->node.voter_count = config->voter_count;
     self->group_limits =
         (struct group_limits){.session_ms_min = (int32_t)config->group_session_ms_min,
                               .session_ms_max = (int32_t)config->group_session_ms_max,

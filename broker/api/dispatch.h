@@ -61,6 +61,7 @@ struct api_node {
     bool is_auto_create;              /* auto.create.topics.enable */
     uint32_t default_partition_count; /* num.partitions */
     int32_t internal_partition_count; /* internal.topic.partitions */
+    uint32_t voter_count;             /* Brokers that there will be at least. */
 };
 
 /* For connection_options.on_frame; the connection's context is its api_shard. */

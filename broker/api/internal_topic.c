@@ -17,6 +17,17 @@ static bool is_there(const struct internal_topic *self)
     return image_topic_by_name(image, wire_text_of(self->name)) != NULL;
 }
 
+/* A topic keeps the replicas that it is born with. So that the first client of a new cluster does
+ * not get one with a single replica, because the others' registrations are on their way, as many
+ * brokers as vote, up to three, must be known. */
+static bool has_brokers(const struct internal_topic *self)
+{
+    const struct image *image = partition_map_image(self->shard->map);
+    uint32_t wanted = self->shard->node->voter_count;
+    wanted = wanted < 3 ? wanted : 3;
+    return image != NULL && image_broker_count(image) >= wanted;
+}
+
 static void end_all(struct internal_topic *self)
 {
     struct list ending;
@@ -32,11 +43,17 @@ static void end_all(struct internal_topic *self)
     }
 }
 
+static void ask(struct internal_topic *self);
+
 static void look(struct internal_topic *self)
 {
     struct loop *loop = self->shard->loop;
     if (is_there(self) || loop_now_ns(loop) >= self->deadline_ns) {
         end_all(self);
+        return;
+    }
+    if (!self->is_asked && has_brokers(self)) {
+        ask(self);
         return;
     }
     timer_start_after(&self->look, LOOK_INTERVAL_MS * CLOCK_NS_PER_MS);
@@ -122,13 +139,11 @@ static void ask(struct internal_topic *self)
                                                  .configs = self->configs,
                                                  .config_count = config_count};
     self->command = (struct topic_decisions_create_request){.items = &self->item, .item_count = 1};
-    self->deadline_ns =
-        loop_now_ns(self->shard->loop) + INTERNAL_TOPIC_PATIENCE_MS * CLOCK_NS_PER_MS;
     self->up = (struct uplink_call){.request = {.kind = CONTROLLER_CREATE_TOPICS,
                                                 .command.create_topics = &self->command,
                                                 .deadline_ns = self->deadline_ns},
                                     .on_done = up_on_done};
-    self->is_asking = true;
+    self->is_asked = true;
     uplink_post(node->uplink, &self->up, self->shard->loop);
 }
 
@@ -148,6 +163,10 @@ void internal_topic_want(struct internal_topic *self, struct internal_topic_wait
     }
     list_append(&self->waiting, &wait->link);
     if (!self->is_asking) {
-        ask(self);
+        self->is_asking = true;
+        self->is_asked = false;
+        self->deadline_ns =
+            loop_now_ns(self->shard->loop) + INTERNAL_TOPIC_PATIENCE_MS * CLOCK_NS_PER_MS;
+        look(self);
     }
 }

@@ -18,7 +18,8 @@ struct internal_topic {
     struct api_shard *shard;
     const char *name;
     struct list waiting;
-    bool is_asking;
+    bool is_asking; /* A wish is under way, */
+    bool is_asked;  /* and the controller knows of it. */
     int64_t deadline_ns;
     struct timer look; /* Until the image has it. */
     struct uplink_call up;
