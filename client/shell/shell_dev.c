@@ -307,13 +307,13 @@ static enum shell_exit run_in_loop(struct session *self)
         exit = find_program(self, "millrace-broker", self->program);
     }
     if (exit == SHELL_DONE) {
-        exit = find_program(self, "millrace-processor", self->processor_program);
-    }
-    if (exit == SHELL_DONE) {
         exit = check_alone(self);
     }
     if (exit == SHELL_DONE) {
         exit = make_plan(self);
+    }
+    if (exit == SHELL_DONE && self->plan.processor_count > 0) {
+        exit = find_program(self, "millrace-processor", self->processor_program);
     }
     return exit == SHELL_DONE ? run_cluster(self) : exit;
 }
