@@ -155,15 +155,14 @@ static void entry_succeed(struct produce_call *self, struct produce_call_entry *
 }
 
 /* The broker does not find our batch next in line. While older ones are still on their way that is
- * only their absence; for the oldest it means that the broker has lost what it knew of us. */
+ * only their absence; for the oldest it means that the broker has lost what it knew of us. A batch
+ * that may be in the log is not sent under new sequences then: it could be there twice. */
 static void entry_out_of_order(struct produce_call *self, struct produce_call_entry *entry,
                                int16_t error_code)
 {
     struct accumulator *accumulator = accumulator_of(entry);
     bool is_oldest = accumulator_is_oldest(accumulator, entry->batch);
-    bool is_forgotten = error_code == ERROR_CODE_UNKNOWN_PRODUCER_ID;
-    if (is_oldest &&
-        (accumulator->options.is_transactional || (is_forgotten && entry->batch->is_doubtful))) {
+    if (is_oldest && (accumulator->options.is_transactional || entry->batch->is_doubtful)) {
         entry_fail(self, entry, STATUS_UNKNOWN, error_code);
         return;
     }
@@ -214,6 +213,8 @@ static void entry_answered(struct produce_call *self, struct produce_call_entry 
     bool is_doubtful = code == ERROR_CODE_REQUEST_TIMED_OUT ||
                        code == ERROR_CODE_NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
                        code == ERROR_CODE_NETWORK_EXCEPTION ||
+                       /* Also said of a batch that was written and waited for its replicas. */
+                       code == ERROR_CODE_NOT_LEADER_OR_FOLLOWER ||
                        code == ERROR_CODE_KAFKA_STORAGE_ERROR;
     bool has_moved = entry->topic->known->partitions[entry->partition].leader != leader;
     struct accumulator *accumulator = accumulator_of(entry);

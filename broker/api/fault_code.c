@@ -30,6 +30,8 @@ int16_t fault_code_of_partition(enum partition_fault fault)
         return ERROR_CODE_REQUEST_TIMED_OUT;
     case PARTITION_FAULT_TOO_LARGE: /* Trying again would not help. */
         return ERROR_CODE_MESSAGE_TOO_LARGE;
+    case PARTITION_FAULT_DUPLICATE:
+        return ERROR_CODE_DUPLICATE_SEQUENCE_NUMBER;
     case PARTITION_FAULT_SEQUENCE_GAP:
         return ERROR_CODE_OUT_OF_ORDER_SEQUENCE_NUMBER;
     case PARTITION_FAULT_PRODUCER_EPOCH:

@@ -102,6 +102,7 @@ struct partition_append {
     struct parked wait;
     struct partition *partition;
     int64_t end_offset;
+    enum partition_fault fault_when_safe; /* NONE, but for a repeat of which little is known. */
     bool is_blocked;
 };
 void partition_append(struct partition *self, struct partition_append *append);

@@ -24,7 +24,7 @@ static void wait_on_end(struct parked *wait, enum parked_end end)
     struct partition *self = append->partition;
     check(self->magic == PARTITION_MAGIC);
     if (end == PARKED_REACHED) {
-        finish(append, PARTITION_FAULT_NONE);
+        finish(append, append->fault_when_safe);
     } else if (end == PARKED_DEADLINE) {
         bool has_min_isr = append->acks != -1 || replica_set_has_min_isr(&self->replicas);
         finish(append, append->is_blocked ? PARTITION_FAULT_BUSY
@@ -42,7 +42,7 @@ static void wait_for_acks(struct partition *self, struct partition_append *appen
     struct parked_line *line = append->acks == 1 ? &self->flushed_line : &self->high_watermark_line;
     int64_t reached = append->acks == 1 ? log_flushed_end(self->log) : self->high_watermark;
     if (append->acks == 0 || reached >= append->end_offset) {
-        finish(append, PARTITION_FAULT_NONE);
+        finish(append, append->fault_when_safe);
         return;
     }
     append->is_blocked = false;
@@ -71,6 +71,8 @@ static enum partition_fault fault_of(enum producer_verdict verdict)
     case PRODUCER_ACCEPT:
     case PRODUCER_DUPLICATE:
         return PARTITION_FAULT_NONE;
+    case PRODUCER_DUPLICATE_OLD:
+        return PARTITION_FAULT_DUPLICATE;
     case PRODUCER_SEQUENCE_GAP:
         return PARTITION_FAULT_SEQUENCE_GAP;
     case PRODUCER_STALE_EPOCH:
@@ -90,6 +92,7 @@ static enum partition_fault fault_of(enum producer_verdict verdict)
 static bool passes_sequence(struct partition *self, struct partition_append *append)
 {
     struct producer_write write;
+    append->fault_when_safe = PARTITION_FAULT_NONE;
     if (!partition_state_write_of(append->batch, append->byte_count, &write)) {
         return true; /* Not idempotent: nothing to compare. */
     }
@@ -116,6 +119,13 @@ static bool passes_sequence(struct partition *self, struct partition_append *app
         append->end_offset = original.last_offset + 1;
         append->log_append_time_ms = self->config.is_log_append_time ? original.timestamp_ms : -1;
         /* The original may be written and not yet safe: its echo must not be answered earlier. */
+        wait_for_acks(self, append);
+        return false;
+    }
+    if (verdict == PRODUCER_DUPLICATE_OLD) {
+        append->base_offset = -1;
+        append->end_offset = original.base_offset; /* It lies in front of this one. */
+        append->fault_when_safe = fault_of(verdict);
         wait_for_acks(self, append);
         return false;
     }

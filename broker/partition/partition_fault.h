@@ -13,6 +13,7 @@
     X(FEW_REPLICAS, "fewer replicas are in sync than min.insync.replicas; nothing was written")    \
     X(FEW_REPLICAS_AFTER, "written, but fewer replicas are in sync than min.insync.replicas")      \
     X(TIMEOUT, "written, but not safe on all in-sync replicas within the request's time")          \
+    X(DUPLICATE, "the batch was written before, at an offset that is not known any more")          \
     X(SEQUENCE_GAP, "the batch's sequence does not follow the producer's last one")                \
     X(PRODUCER_EPOCH, "a newer producer epoch is known for this producer id")                      \
     X(TXN_STATE, "the batch does not fit the producer's transaction on this partition")            \

@@ -23,7 +23,8 @@ bool partition_txn_needs_pass(const struct partition *self, const uint8_t *batch
     }
     struct producer_batch original;
     enum producer_verdict verdict = producer_state_check(self->producers, &write, &original);
-    return verdict != PRODUCER_DUPLICATE && verdict != PRODUCER_STALE_EPOCH;
+    return verdict != PRODUCER_DUPLICATE && verdict != PRODUCER_DUPLICATE_OLD &&
+           verdict != PRODUCER_STALE_EPOCH;
 }
 
 void partition_txn_begin_pass(struct partition *self, struct txn_pass *pass)

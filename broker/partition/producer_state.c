@@ -12,6 +12,8 @@
 
 #define PRODUCER_STATE_MAGIC 0x9204dce7U
 #define BUCKETS_FIRST 16U
+/* Of two sequences the one within half of the circle behind the other is the earlier. */
+#define BEHIND_MAX (1U << 30)
 
 struct producer_state {
     uint32_t magic;
@@ -189,6 +191,22 @@ static enum producer_verdict check_marker(const struct producer_entry *entry,
                                                                : PRODUCER_ACCEPT;
 }
 
+/* The sequences of an epoch are accepted without gaps, so whatever lies in front of the oldest
+ * batch that is known was written before it. Kafka forgets this over a restart and lets a producer
+ * that repeats its last five batches fail. */
+static bool is_before_window(const struct producer_entry *entry, const struct producer_write *write)
+{
+    if (!entry->is_window_cut || entry->epoch != write->epoch || write->base_sequence < 0 ||
+        entry->batch_count == 0 || entry->batch_count == PRODUCER_STATE_BATCHES ||
+        entry->batches[0].base_sequence < 0) {
+        return false;
+    }
+    uint32_t behind =
+        ((uint32_t)entry->batches[0].base_sequence - 1U - (uint32_t)write->last_sequence) &
+        INT32_MAX;
+    return behind < BEHIND_MAX;
+}
+
 static enum producer_verdict check_data(const struct producer_entry *entry,
                                         const struct producer_write *write)
 {
@@ -227,6 +245,10 @@ enum producer_verdict producer_state_check(const struct producer_state *self,
     if (original != NULL) {
         *out_original = *original;
         return PRODUCER_DUPLICATE;
+    }
+    if (is_before_window(entry, write)) {
+        *out_original = entry->batches[0];
+        return PRODUCER_DUPLICATE_OLD;
     }
     return check_data(entry, write);
 }
@@ -276,6 +298,7 @@ enum status producer_state_apply(struct producer_state *self, const struct produ
     if (entry->epoch != write->epoch) {
         entry->epoch = write->epoch;
         entry->batch_count = 0; /* Another epoch begins its sequences anew. */
+        entry->is_window_cut = false;
     }
     entry->last_timestamp_ms = write->timestamp_ms;
     if (write->is_marker) {
@@ -397,6 +420,7 @@ static enum status load_row(struct producer_state *self, const struct snapshot_f
         open_txn(self, entry, row->txn_first_offset);
     }
     if (row->last_offset >= 0) {
+        entry->is_window_cut = true;
         uint32_t first = (uint32_t)row->last_sequence - (uint32_t)row->offset_delta;
         add_batch(entry,
                   (struct producer_batch){

@@ -34,6 +34,7 @@ struct producer_entry {
     int32_t coordinator_epoch; /* Of the last marker; -1: none. */
     int64_t last_timestamp_ms;
     int64_t txn_first_offset; /* -1: no open transaction. */
+    bool is_window_cut; /* Loaded: of this epoch's batches the snapshot held only the newest. */
     uint8_t batch_count;
     struct producer_batch batches[PRODUCER_STATE_BATCHES]; /* Oldest first. */
     struct list by_use;                 /* The state's: least recently used first. */
@@ -61,7 +62,10 @@ struct producer_write {
 
 enum producer_verdict {
     PRODUCER_ACCEPT,
-    PRODUCER_DUPLICATE,          /* Answer with the original's offsets, append nothing. */
+    PRODUCER_DUPLICATE, /* Answer with the original's offsets, append nothing. */
+    /* In front of what a snapshot has left of the producer's batches, and so in the log already;
+     * but where, is not known. DUPLICATE_SEQUENCE_NUMBER, which clients take for success. */
+    PRODUCER_DUPLICATE_OLD,
     PRODUCER_SEQUENCE_GAP,       /* OUT_OF_ORDER_SEQUENCE_NUMBER */
     PRODUCER_STALE_EPOCH,        /* INVALID_PRODUCER_EPOCH */
     PRODUCER_TXN_STATE,          /* INVALID_TXN_STATE: a plain write inside an open transaction. */

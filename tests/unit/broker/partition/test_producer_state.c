@@ -316,6 +316,37 @@ Test(producer_state, snapshot_keeps_the_newest_batch_and_the_open_transaction)
     cr_expect_eq(judge(of_producer(1, write_of(2, INT32_MAX - 1, 5))), PRODUCER_DUPLICATE);
 }
 
+/* Of the five batches that a producer may have under way a snapshot has kept one. */
+Test(producer_state, batch_in_front_of_a_loaded_snapshot_is_no_gap)
+{
+    for (int32_t i = 0; i < 5; i++) {
+        accept(write_of(0, i * 10, 10));
+    }
+    int64_t newest_offset = end_offset - 10;
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    cr_assert_eq(producer_state_store(state, &bytes, &byte_count), STATUS_OK);
+    cr_assert_eq(producer_state_load(state, bytes, byte_count), STATUS_OK);
+    free(bytes);
+
+    struct producer_batch original;
+    struct producer_write oldest = write_of(0, 0, 10);
+    cr_expect_eq(producer_state_check(state, &oldest, &original), PRODUCER_DUPLICATE_OLD);
+    cr_expect_eq(original.base_offset, newest_offset, "it lies in front of what is known");
+    cr_expect_eq(judge(write_of(0, 40, 10)), PRODUCER_DUPLICATE);
+    cr_expect_eq(judge(write_of(0, 35, 10)), PRODUCER_SEQUENCE_GAP, "it lies across");
+    cr_expect_eq(judge(write_of(0, 60, 10)), PRODUCER_SEQUENCE_GAP);
+    cr_expect_eq(judge(write_of(0, 50, 10)), PRODUCER_ACCEPT);
+    /* With five batches seen since, older ones are judged as ever. */
+    for (int32_t i = 5; i < 10; i++) {
+        accept(write_of(0, i * 10, 10));
+    }
+    cr_expect_eq(judge(write_of(0, 0, 10)), PRODUCER_SEQUENCE_GAP);
+    /* Another epoch has no past. */
+    accept(write_of(1, 0, 10));
+    cr_expect_eq(judge(write_of(1, INT32_MAX - 9, 10)), PRODUCER_SEQUENCE_GAP);
+}
+
 Test(producer_state, empty_state_is_a_snapshot_too)
 {
     store_and_load();
