@@ -11,7 +11,8 @@
 
 #define CHECKPOINT_MAGIC 0xc4ec9014U
 #define RETRY_NS CLOCK_NS_PER_S
-#define FLUSHED_LOGS_MAX 2U /* A log takes several flushes; for more logs one of all is cheaper. */
+#define FLUSHED_LOGS_MAX 2U /* A log takes several flushes; for more logs one of all is cheaper.   \
+                             */
 
 enum phase {
     PHASE_IDLE,
@@ -143,6 +144,7 @@ static enum status capture(struct checkpoint *self, struct log *log)
     };
     capture->version = log->version;
     capture->is_changed = false;
+    capture->is_overtaken = false;
     return STATUS_OK;
 }
 
@@ -172,7 +174,7 @@ static void capture_again(struct checkpoint *self, struct log *log)
 
 static bool is_stale(const struct log *log)
 {
-    return log->capture.version != log->version;
+    return log->capture.version != log->version || log->capture.is_overtaken;
 }
 
 static void start_settling(struct checkpoint *self, struct log *log)
@@ -313,6 +315,15 @@ bool checkpoint_has_removed(const struct log_store *store, const struct wire_uui
                             int32_t partition)
 {
     return find_removed(store->checkpoint, topic_id, partition) != NULL;
+}
+
+void checkpoint_note_dropped(struct log *log)
+{
+    struct log_capture *capture = &log->capture;
+    /* While it is settled its files are held open, and have all their bytes. */
+    if (capture->state == LOG_CAPTURE_FLUSHING || capture->state == LOG_CAPTURE_WRITING) {
+        capture->is_overtaken = true;
+    }
 }
 
 static enum status note_removed(struct checkpoint *self, const struct checkpoint_entry *entry)

@@ -3,10 +3,10 @@
  * A round begins with a cut in the journal. Each log that changed is captured at a moment of its
  * own (state, producer snapshot, index entries), then its bytes up to there are flushed (journal),
  * written and settled (synced; sides, epoch file). Its entry carries the sequence of the last
- * record in it, so replay skips what it has. A log whose bytes are taken back meanwhile is captured
- * again. When all are settled (a round of many logs is made durable by one flush of everything
- * then), `checkpoint-<shard>` is replaced and the journal before the cut is free. A full disk only
- * delays a round.
+ * record in it, so replay skips what it has. A log whose bytes are taken back meanwhile, or whose
+ * segments go before they were written, is captured again. When all are settled (a round of many
+ * logs is made durable by one flush of everything then), `checkpoint-<shard>` is replaced and the
+ * journal before the cut is free. A full disk only delays a round.
  *
  * Owner: the store. Loop: the shard's; the segment lane works. Limits: CHECKPOINT_LOGS_MAX under
  * way at once. */
@@ -28,6 +28,8 @@ void checkpoint_note_change(struct log *log);
 void checkpoint_on_flushed(struct log *log);
 /* Everything durable of it is in its segments. */
 void checkpoint_on_written(struct log *log);
+/* Segments of the log go, and with them what was still to be written to their files. */
+void checkpoint_note_dropped(struct log *log);
 /* The log is deleted: the record has this sequence. */
 void checkpoint_note_removal(struct log *log, uint64_t sequence);
 /* A log of a former run that nobody opened is deleted, durably when this returns. BUSY: the journal

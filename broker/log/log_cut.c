@@ -58,6 +58,7 @@ static void let_go(struct log *log, struct log_state_dropped *dropped)
     if (dropped->count > 0) {
         /* Without memory the files stay until the next start. */
         drop = calloc(1, sizeof *drop + dropped->count * sizeof drop->base_offsets[0]);
+        checkpoint_note_dropped(log);
     }
     for (uint32_t i = 0; i < dropped->count; i++) {
         struct segment *segment = dropped->segments[i];

@@ -42,8 +42,9 @@ enum log_capture_state {
 /* What a checkpoint holds of one log (checkpoint.c). */
 struct log_capture {
     enum log_capture_state state;
-    struct list link; /* The checkpoint's, while changed or under way. */
-    bool is_changed;  /* Since the last capture. */
+    struct list link;  /* The checkpoint's, while changed or under way. */
+    bool is_changed;   /* Since the last capture. */
+    bool is_overtaken; /* A segment of it went before all its bytes were in its file. */
     uint32_t version;
     struct log_mark mark;
     struct checkpoint_settle *settle; /* Owned. */

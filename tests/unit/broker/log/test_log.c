@@ -109,3 +109,49 @@ Test(log, truncated_batches_are_replaced_and_stay_so)
     cr_expect_eq(log_end(first->log), 130);
     cr_expect_eq(log_rig_verify(first), 130);
 }
+
+struct moving {
+    struct log_change change;
+    enum status status;
+};
+
+static void done_on_move(struct log_change *change, enum status status)
+{
+    container_of(change, struct moving, change)->status = status;
+}
+
+static void move_to_end_inside(void *context)
+{
+    struct moving *moving = context;
+    moving->change.on_done = done_on_move;
+    log_set_retention_limit(first->log, INT64_MAX);
+    moving->status = log_move_start(first->log, log_end(first->log), &moving->change);
+}
+
+/* The start moves to the end while a checkpoint waits for the last bytes below it. */
+Test(log, checkpoint_counts_bytes_of_a_dropped_segment_that_nobody_wrote)
+{
+    static struct moving moving;
+    first->options.config.is_memory_durable = true; /* Each append wakes the store. */
+    log_rig_lose_power(&rig);
+    open_all();
+    for (uint32_t life = 0; life < 60; life++) {
+        for (uint32_t i = 0; i < 15 + life % 4; i++) {
+            cr_assert_eq(log_rig_append(first, 3, 5000), STATUS_OK);
+            sim_world_run_for(rig.world, life % 3 * 300 * SIM_US);
+        }
+        sim_world_run_for(rig.world, SIM_US);
+        int64_t start = log_start(first->log);
+        int64_t end = log_end(first->log);
+        cr_assert(sim_node_run(rig.node, move_to_end_inside, &moving));
+        cr_assert_eq(moving.status, STATUS_OK);
+        cr_assert_eq(log_rig_append(first, 1, 500), STATUS_OK);
+        sim_world_run_for(rig.world, life * 50 * SIM_US);
+
+        log_rig_lose_power(&rig);
+        open_all();
+
+        cr_expect(log_start(first->log) == start || log_start(first->log) == end);
+        cr_assert_eq(log_rig_verify(first), log_end(first->log), "life %u", life);
+    }
+}
