@@ -3,7 +3,6 @@
 #include "broker/api/admin_call.h"
 #include "broker/api/config_resource.h"
 #include "broker/api/reply_code.h"
-#include "broker/api/seen_set.h"
 #include "proto/kafka/alter_configs.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/incremental_alter_configs.h"
@@ -27,7 +26,6 @@ struct alter_configs {
     struct alter_verdict *verdicts;
     int32_t verdict_count;
     int32_t *verdict_of_item;
-    struct seen_set seen;
 };
 
 static void send_incremental(struct alter_configs *self)
@@ -97,8 +95,7 @@ static bool prepare(struct alter_configs *self, int32_t resource_count)
     self->verdicts = arena_take_array(arena, count, sizeof *self->verdicts);
     self->command.items = arena_take_array(arena, count, sizeof *self->command.items);
     self->verdict_of_item = arena_take_array(arena, count, sizeof *self->verdict_of_item);
-    return self->verdicts != NULL && self->command.items != NULL && self->verdict_of_item != NULL &&
-           seen_set_init(&self->seen, arena, (uint32_t)count) == STATUS_OK;
+    return self->verdicts != NULL && self->command.items != NULL && self->verdict_of_item != NULL;
 }
 
 static void refuse(struct alter_verdict *verdict, int16_t code, const char *text)
@@ -107,7 +104,8 @@ static void refuse(struct alter_verdict *verdict, int16_t code, const char *text
     verdict->text = text;
 }
 
-/* Takes one resource; its entries are in the arena already. */
+/* Takes one resource; its entries are in the arena already. Those that come twice are the
+ * controller's to refuse: it must see all of them, or the first would be set. */
 static void add_resource(struct alter_configs *self, int8_t type, struct wire_text name,
                          const struct config_decisions_entry *entries, int32_t entry_count)
 {
@@ -118,11 +116,6 @@ static void add_resource(struct alter_configs *self, int8_t type, struct wire_te
     if (!config_resource_kind(type, name, &kind)) {
         refuse(verdict, ERROR_CODE_INVALID_REQUEST,
                "only topics (2) and brokers (4) can be altered; use one of these resource types");
-        return;
-    }
-    if (seen_set_add_partition(&self->seen, name, &(struct wire_uuid){{0}}, type) != STATUS_OK) {
-        refuse(verdict, ERROR_CODE_INVALID_REQUEST,
-               "the request names the resource twice; name it once");
         return;
     }
     if (!access_authorize(&self->request->context, ACCESS_ALTER_CONFIGS,

@@ -2,7 +2,6 @@
 
 #include "broker/api/admin_call.h"
 #include "broker/api/reply_code.h"
-#include "broker/api/seen_set.h"
 #include "proto/kafka/create_partitions.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
@@ -59,7 +58,8 @@ add_assignments(struct request *request,
     return true;
 }
 
-static bool prepare_topic(struct create_partitions *self, struct seen_set *seen, int32_t index)
+/* Names that come twice are the controller's to refuse: it must see all of them. */
+static bool prepare_topic(struct create_partitions *self, int32_t index)
 {
     const struct kafka_create_partitions_request_create_partitions_topic *in =
         &self->in.topics[index];
@@ -69,11 +69,6 @@ static bool prepare_topic(struct create_partitions *self, struct seen_set *seen,
     out->error_message = wire_text_of(NULL);
     if (!access_authorize(&self->request->context, ACCESS_ALTER, ACCESS_TOPIC, in->name)) {
         out->error_code = ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
-        return true;
-    }
-    if (seen_set_add_text(seen, in->name) != STATUS_OK) {
-        out->error_code = ERROR_CODE_INVALID_REQUEST;
-        out->error_message = wire_text_of("the request names the topic twice; name it once");
         return true;
     }
     struct topic_decisions_grow *item = &self->command.items[self->command.item_count];
@@ -87,7 +82,6 @@ static bool prepare(struct create_partitions *self)
 {
     struct arena *arena = &self->request->arena;
     size_t count = (size_t)self->in.topics_count;
-    struct seen_set seen;
     kafka_create_partitions_response_defaults(&self->out);
     self->out.throttle_time_ms = access_charge(&self->request->context, 0);
     self->out.results_count = self->in.topics_count;
@@ -95,12 +89,11 @@ static bool prepare(struct create_partitions *self)
     self->command.validate_only = self->in.validate_only;
     self->command.items = arena_take_array(arena, count, sizeof *self->command.items);
     self->out_of_item = arena_take_array(arena, count, sizeof *self->out_of_item);
-    if (self->out.results == NULL || self->command.items == NULL || self->out_of_item == NULL ||
-        seen_set_init(&seen, arena, (uint32_t)count) != STATUS_OK) {
+    if (self->out.results == NULL || self->command.items == NULL || self->out_of_item == NULL) {
         return false;
     }
     for (int32_t i = 0; i < self->in.topics_count; i++) {
-        if (!prepare_topic(self, &seen, i)) {
+        if (!prepare_topic(self, i)) {
             return false;
         }
     }

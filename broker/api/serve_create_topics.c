@@ -2,7 +2,6 @@
 
 #include "broker/api/admin_call.h"
 #include "broker/api/reply_code.h"
-#include "broker/api/seen_set.h"
 #include "proto/kafka/create_topics.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
@@ -85,22 +84,18 @@ static void answer(struct admin_call *call, enum status status)
     request_send(request);
 }
 
-/* An error that needs no controller, or 0. */
-static int16_t refuse(struct create_topics *self, struct seen_set *seen, struct wire_text name,
-                      const char **out_text)
+/* An error that needs no controller, or 0. Names that come twice are the controller's to refuse: it
+ * must see all of them, or the first would be made. */
+static int16_t refuse(struct create_topics *self, struct wire_text name, const char **out_text)
 {
     if (!access_authorize(&self->request->context, ACCESS_CREATE, ACCESS_TOPIC, name)) {
         *out_text = "the principal may not create the topic";
         return ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
     }
-    if (seen_set_add_text(seen, name) != STATUS_OK) {
-        *out_text = "the request names the topic twice; name it once";
-        return ERROR_CODE_INVALID_REQUEST;
-    }
     return ERROR_CODE_NONE;
 }
 
-static bool prepare_topic(struct create_topics *self, struct seen_set *seen, int32_t index)
+static bool prepare_topic(struct create_topics *self, int32_t index)
 {
     const struct kafka_create_topics_request_creatable_topic *in = &self->in.topics[index];
     struct kafka_create_topics_response_creatable_topic_result *out = &self->out.topics[index];
@@ -109,7 +104,7 @@ static bool prepare_topic(struct create_topics *self, struct seen_set *seen, int
     out->error_message = wire_text_of(NULL);
     out->configs_count = -1;
     const char *text = NULL;
-    out->error_code = refuse(self, seen, in->name, &text);
+    out->error_code = refuse(self, in->name, &text);
     if (out->error_code != ERROR_CODE_NONE) {
         out->error_message = wire_text_of(text);
         return true;
@@ -127,7 +122,6 @@ static bool prepare(struct create_topics *self)
 {
     struct arena *arena = &self->request->arena;
     size_t count = (size_t)self->in.topics_count;
-    struct seen_set seen;
     kafka_create_topics_response_defaults(&self->out);
     self->out.throttle_time_ms = access_charge(&self->request->context, 0);
     self->out.topics_count = self->in.topics_count;
@@ -135,12 +129,11 @@ static bool prepare(struct create_topics *self)
     self->command.validate_only = self->in.validate_only;
     self->command.items = arena_take_array(arena, count, sizeof *self->command.items);
     self->out_of_item = arena_take_array(arena, count, sizeof *self->out_of_item);
-    if (self->out.topics == NULL || self->command.items == NULL || self->out_of_item == NULL ||
-        seen_set_init(&seen, arena, (uint32_t)count) != STATUS_OK) {
+    if (self->out.topics == NULL || self->command.items == NULL || self->out_of_item == NULL) {
         return false;
     }
     for (int32_t i = 0; i < self->in.topics_count; i++) {
-        if (!prepare_topic(self, &seen, i)) {
+        if (!prepare_topic(self, i)) {
             return false;
         }
     }

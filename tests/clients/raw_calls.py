@@ -144,10 +144,11 @@ class Calls:
         rows = [text(name) + i32(count) + i16(factor) + placed + configs for name in names]
         return self.results(19, 4, many(rows) + i32(5000) + i8(check_only))
 
-    def grow(self, topic, count, placed=None):
+    def grow(self, topic, count, placed=None, times=1):
         placed = i32(-1) if placed is None else many(
             [many([i32(node) for node in nodes]) for nodes in placed])
-        return self.results(37, 1, many([text(topic) + i32(count) + placed]) + i32(5000) + i8(0))
+        rows = many([text(topic) + i32(count) + placed] * times)
+        return self.results(37, 1, rows + i32(5000) + i8(0))
 
     def delete(self, *topics):
         return self.results(20, 3, many([text(topic) for topic in topics]) + i32(5000), False)
