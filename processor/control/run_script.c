@@ -2,9 +2,9 @@
 
 #include "processor/control/run_job.h"
 #include "processor/control/run_table.h"
+#include "proto/internal/message_copy.h"
 #include "proto/sys/check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void next_statement(struct run_script *self);
@@ -26,7 +26,7 @@ static void answer(struct run_script *self, Millrace__Plan__Fault *fault)
     Millrace__Plan__Script *script = self->is_script_owned ? self->script : NULL;
     control_call_answer(self->call, &out); /* Packed; the run may be gone behind it. */
     if (script != NULL) {
-        millrace__plan__script__free_unpacked(script, NULL);
+        message_copy_free(script);
     }
 }
 
@@ -167,24 +167,11 @@ static void next_statement(struct run_script *self)
 
 /* ---- beginning ---- */
 
-static Millrace__Plan__Script *copy_of(const Millrace__Plan__Script *script)
-{
-    size_t byte_count = millrace__plan__script__get_packed_size(script);
-    uint8_t *bytes = malloc(byte_count + 1);
-    if (bytes == NULL) {
-        return NULL;
-    }
-    (void)millrace__plan__script__pack(script, bytes);
-    Millrace__Plan__Script *copy = millrace__plan__script__unpack(NULL, byte_count, bytes);
-    free(bytes);
-    return copy;
-}
-
 static void parse_on_done(struct parser_process_ask *ask, enum status status,
                           const Millrace__Plan__Script *script)
 {
     struct run_script *self = container_of(ask, struct run_script, parse);
-    self->script = status == STATUS_OK ? copy_of(script) : NULL;
+    self->script = status == STATUS_OK ? message_copy(&script->base) : NULL;
     if (self->script == NULL) {
         static const char fix[] = "make it smaller; or see the processor's trace";
         control_call_fail(

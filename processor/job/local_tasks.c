@@ -1,5 +1,6 @@
 #include "processor/job/local_tasks.h"
 
+#include "proto/internal/message_copy.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -13,28 +14,6 @@
 static void review(struct local_task *self);
 
 /* ---- memory ---- */
-
-/* Messages are copied by packing: the library has no other way. */
-static ProtobufCMessage *copy_of(const ProtobufCMessage *message)
-{
-    size_t byte_count = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = malloc(byte_count + 1);
-    if (bytes == NULL) {
-        return NULL;
-    }
-    (void)protobuf_c_message_pack(message, bytes);
-    ProtobufCMessage *copy =
-        protobuf_c_message_unpack(message->descriptor, NULL, byte_count, bytes);
-    free(bytes);
-    return copy;
-}
-
-static void free_copy(void *message)
-{
-    if (message != NULL) {
-        protobuf_c_message_free_unpacked(message, NULL);
-    }
-}
 
 static void close_if_alone(struct local_tasks *set)
 {
@@ -53,10 +32,10 @@ static void drop(struct local_task *self)
     }
     list_remove(&self->in_set);
     timer_done(&self->again);
-    free_copy(self->id);
-    free_copy(self->job);
-    free_copy(self->progress);
-    free_copy(self->fault);
+    message_copy_free(self->id);
+    message_copy_free(self->job);
+    message_copy_free(self->progress);
+    message_copy_free(self->fault);
     free(self);
     close_if_alone(set);
 }
@@ -91,9 +70,9 @@ static void task_on_state(void *context, enum task_state state, const char *why)
 static void task_on_progress(void *context, const Millrace__Processor__Progress *progress)
 {
     struct local_task *self = context;
-    Millrace__Processor__Progress *copy = (void *)copy_of(&progress->base);
+    Millrace__Processor__Progress *copy = message_copy(&progress->base);
     if (copy != NULL) {
-        free_copy(self->progress);
+        message_copy_free(self->progress);
         self->progress = copy;
     }
 }
@@ -172,8 +151,8 @@ static void task_on_failed(void *context, const Millrace__Plan__Fault *fault)
                self->id->task, fault->code, fault->what);
     self->has_failed = true;
     (void)snprintf(self->reason, sizeof self->reason, "%s", fault->what);
-    free_copy(self->fault);
-    self->fault = (void *)copy_of(&fault->base);
+    message_copy_free(self->fault);
+    self->fault = message_copy(&fault->base);
     task_close(self->task);
     tell_failure(self);
 }
@@ -236,7 +215,7 @@ static void review(struct local_task *self)
         return;
     }
     if (self->job == NULL) {
-        self->job = (void *)copy_of(&entry->record->job->base);
+        self->job = message_copy(&entry->record->job->base);
     }
     if (self->task == NULL && !self->has_stopped && self->job != NULL && !self->again.is_armed) {
         open_task(self);
@@ -271,7 +250,7 @@ static void add(struct local_tasks *self, const Millrace__Processor__TaskId *id)
     if (task == NULL) {
         return; /* The next assignment tries again. */
     }
-    task->id = (void *)copy_of(&id->base);
+    task->id = message_copy(&id->base);
     if (task->id == NULL) {
         free(task);
         return;

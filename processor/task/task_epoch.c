@@ -1,5 +1,6 @@
 /* The epochs of an attempt: when one begins, what passes the chain, how it is committed. */
 #include "processor/task/task_attempt.h"
+#include "proto/internal/message_copy.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -410,21 +411,11 @@ void task_epoch_on_end_sent(void *context)
 static enum status keep_progress(struct task_attempt *self)
 {
     const Millrace__Processor__Progress *made = &self->epoch.progress;
-    size_t byte_count = millrace__processor__progress__get_packed_size(made);
-    uint8_t *bytes = malloc(byte_count + 1);
-    if (bytes == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    (void)millrace__processor__progress__pack(made, bytes);
-    Millrace__Processor__Progress *kept =
-        millrace__processor__progress__unpack(NULL, byte_count, bytes);
-    free(bytes);
+    Millrace__Processor__Progress *kept = message_copy(&made->base);
     if (kept == NULL) {
         return STATUS_NO_MEMORY;
     }
-    if (self->progress != NULL) {
-        millrace__processor__progress__free_unpacked(self->progress, NULL);
-    }
+    message_copy_free(self->progress);
     self->progress = kept;
     return STATUS_OK;
 }
