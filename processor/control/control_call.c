@@ -170,3 +170,13 @@ Millrace__Plan__Fault *control_call_trouble(struct control_call *self, enum stat
                                                      status_text(status), "try again"},
                               "%s", what);
 }
+
+Millrace__Plan__Fault *control_call_unknown_job(struct control_call *self, const char *name,
+                                                uint32_t position)
+{
+    return control_call_fault(self,
+                              (struct control_fault){"UNKNOWN_JOB", position,
+                                                     "no job has this name",
+                                                     "see millrace job list"},
+                              "there is no job '%.200s'", name);
+}

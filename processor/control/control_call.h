@@ -50,6 +50,9 @@ void control_call_fail(struct control_call *self, Millrace__Plan__Fault *fault);
 /* Of a status that came from the brokers or from ourselves; `what` names what was tried. */
 Millrace__Plan__Fault *control_call_trouble(struct control_call *self, enum status status,
                                             int16_t error_code, const char *what);
+/* No job has this name. */
+Millrace__Plan__Fault *control_call_unknown_job(struct control_call *self, const char *name,
+                                                uint32_t position);
 /* In the arena; without memory the empty text. */
 char *control_call_print(struct control_call *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -133,11 +133,7 @@ static enum status stop_decide(struct catalog_write *write)
     struct job_stop *self = container_of(write, struct job_stop, write);
     struct catalog_entry *entry = find_job(self);
     if (entry == NULL) {
-        self->fault =
-            control_call_fault(self->call,
-                               (struct control_fault){"UNKNOWN_JOB", 0, "no job has this name",
-                                                      "see millrace job list"},
-                               "there is no job '%.200s'", self->name);
+        self->fault = control_call_unknown_job(self->call, self->name, 0);
         return STATUS_NOT_FOUND;
     }
     Millrace__Processor__Job job = *entry->record->job;

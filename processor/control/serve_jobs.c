@@ -37,14 +37,6 @@ static struct catalog_entry *find_job(struct jobs_call *self)
     return catalog_find(self->call->control->options.catalog, CATALOG_JOB, self->name);
 }
 
-static Millrace__Plan__Fault *unknown(struct jobs_call *self)
-{
-    return control_call_fault(
-        self->call,
-        (struct control_fault){"UNKNOWN_JOB", 0, "no job has this name", "see millrace job list"},
-        "there is no job '%.200s'", self->name);
-}
-
 /* ---- reports ---- */
 
 /* False: no memory. */
@@ -174,7 +166,7 @@ static void survey_on_done(struct survey *survey)
     struct jobs_call *self = container_of(survey, struct jobs_call, survey);
     struct catalog_entry *entry = self->name == NULL ? NULL : find_job(self);
     if (self->name != NULL && entry == NULL) {
-        fail(self, unknown(self));
+        fail(self, control_call_unknown_job(self->call, self->name, 0));
     } else if (self->call->request->kind_case == MILLRACE__CONTROL__REQUEST__KIND_JOB_PROGRESS) {
         answer_progress(self, entry->record->job);
     } else {
@@ -191,7 +183,7 @@ static void barrier_on_done(struct catalog_barrier *barrier, enum status status)
         return;
     }
     if (self->name != NULL && find_job(self) == NULL) {
-        fail(self, unknown(self));
+        fail(self, control_call_unknown_job(self->call, self->name, 0));
         return;
     }
     self->survey = (struct survey){.peers = self->call->control->options.peers,
