@@ -259,19 +259,34 @@ static json_t *sources_of(const Millrace__Processor__Job *job, const struct job_
                      (json_int_t)sums->last.input_rows, "inputRowsPerSecond", sums->input_rate);
 }
 
+/* Another one for each start of the job, and the same wherever it is asked. */
+static void run_id(const Millrace__Processor__Job *job, char text[static JOB_REPORT_ID_BYTES])
+{
+    uint8_t id[16];
+    memcpy(id, job->plan->query_id.data, sizeof id);
+    uint32_t run = job->run;
+    for (size_t i = sizeof id; i > sizeof id - sizeof run; i--) {
+        id[i - 1] = (uint8_t)(id[i - 1] ^ (run & 0xffU));
+        run >>= 8U;
+    }
+    job_report_id(id, text);
+}
+
 char *job_report_progress(const Millrace__Processor__Job *job, const struct job_report_tasks *tasks)
 {
     struct sums sums = add_all(job, tasks);
     char id[JOB_REPORT_ID_BYTES];
+    char run[JOB_REPORT_ID_BYTES];
     char sink[512];
     job_report_id(job->plan->query_id.data, id);
+    run_id(job, run);
     (void)snprintf(sink, sizeof sink, "Kafka[%s]", job->plan->sink->topic);
     uint64_t busy_us = sums.last.read_us + sums.last.compute_us + sums.last.commit_us;
     double rate = busy_us == 0 ? 0.0 : (double)sums.last.input_rows * US_PER_S / (double)busy_us;
     json_t *object = json_pack(
         "{s:s,s:s,s:i,s:s,s:o,s:I,s:I,s:I,s:f,s:f,s:{s:I,s:I,s:I,s:I},s:o,s:o,s:o,"
         "s:{s:s,s:I},s:o,s:{}}",
-        "id", id, "runId", id, "run", (int)job->run, "name", job->plan->name, "timestamp",
+        "id", id, "runId", run, "run", (int)job->run, "name", job->plan->name, "timestamp",
         time_of_us(sums.committed_ms * US_PER_MS), "batchId", (json_int_t)sums.epoch,
         "batchDuration", (json_int_t)(sums.longest_us / US_PER_MS), "numInputRows",
         (json_int_t)sums.last.input_rows, "inputRowsPerSecond", sums.input_rate,

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,29 @@ Test(job_report, rows_are_counted_where_they_enter_and_where_they_leave)
         "2001-01-01T00:00:02.000Z");
     json_decref(object);
     free(text);
+}
+
+static void read_ids(char id[64], char run_id[64])
+{
+    char *text = job_report_progress(&job, &tasks);
+    json_t *object = json_loads(text, 0, NULL);
+    snprintf(id, 64, "%s", json_string_value(json_object_get(object, "id")));
+    snprintf(run_id, 64, "%s", json_string_value(json_object_get(object, "runId")));
+    json_decref(object);
+    free(text);
+}
+
+Test(job_report, each_start_has_a_run_id_of_its_own)
+{
+    char ids[2][64];
+    char run_ids[2][64];
+    job.run = 1;
+    read_ids(ids[0], run_ids[0]);
+    job.run = 2;
+    read_ids(ids[1], run_ids[1]);
+
+    cr_expect_str_eq(ids[0], ids[1]);
+    cr_expect_str_neq(run_ids[0], run_ids[1]);
 }
 
 Test(job_report, a_task_without_a_watermark_holds_that_of_the_job)
