@@ -345,12 +345,8 @@ static void drop_job(struct run_script *self)
     struct catalog_entry *entry =
         catalog_find(run_script_catalog(self), CATALOG_JOB, self->job_name);
     if (entry == NULL) {
-        run_script_fail(self,
-                        control_call_fault(
-                            self->call,
-                            (struct control_fault){"UNKNOWN_JOB", self->statement->position,
-                                                   "no job has this name", "see millrace job list"},
-                            "there is no job '%.200s'", self->job_name));
+        run_script_fail(
+            self, control_call_unknown_job(self->call, self->job_name, self->statement->position));
         return;
     }
     const Millrace__Processor__Job *job = entry->record->job;
