@@ -143,9 +143,9 @@ static void tell_failure(struct local_task *self)
     catalog_change(self->set->options.catalog, &self->write);
 }
 
-static void task_on_failed(void *context, const Millrace__Plan__Fault *fault)
+/* No attempt can mend it: the job fails with it. */
+static void fail(struct local_task *self, const Millrace__Plan__Fault *fault)
 {
-    struct local_task *self = context;
     trace_line(self->set->options.loop->trace, TRACE_ERROR, "task", "failed",
                "job=%s stage=%u task=%u code=%s what=\"%s\"", self->id->job, self->id->stage,
                self->id->task, fault->code, fault->what);
@@ -153,8 +153,14 @@ static void task_on_failed(void *context, const Millrace__Plan__Fault *fault)
     (void)snprintf(self->reason, sizeof self->reason, "%s", fault->what);
     message_copy_free(self->fault);
     self->fault = message_copy(&fault->base);
-    task_close(self->task);
     tell_failure(self);
+}
+
+static void task_on_failed(void *context, const Millrace__Plan__Fault *fault)
+{
+    struct local_task *self = context;
+    fail(self, fault);
+    task_close(self->task);
 }
 
 /* ---- opening ---- */
@@ -180,12 +186,27 @@ static void open_task(struct local_task *self)
                                    .on_point = set->options.on_point,
                                    .context = self};
     enum status status = task_open(&options, &self->task);
-    if (status != STATUS_OK) {
-        self->task = NULL;
-        (void)snprintf(self->reason, sizeof self->reason, "it cannot be opened: %s",
-                       status_text(status));
-        timer_start_after(&self->again, AGAIN_MS * CLOCK_NS_PER_MS);
+    if (status == STATUS_OK) {
+        return;
     }
+    self->task = NULL;
+    if (status == STATUS_INVALID) {
+        static char code[] = "PLAN_NOT_RUNNABLE";
+        static char what[] = "this processor cannot run a task of the job's plan";
+        static char why[] = "the plan was made by another version";
+        static char fix[] = "bring all processors to one version, then run the statement again";
+        Millrace__Plan__Fault fault;
+        millrace__plan__fault__init(&fault);
+        fault.code = code;
+        fault.what = what;
+        fault.why = why;
+        fault.fix = fix;
+        fail(self, &fault);
+        return;
+    }
+    (void)snprintf(self->reason, sizeof self->reason, "it cannot be opened: %s",
+                   status_text(status));
+    timer_start_after(&self->again, AGAIN_MS * CLOCK_NS_PER_MS);
 }
 
 /* Makes the task what assignment and catalog want. */
