@@ -9,6 +9,7 @@
 #include "proto/sys/host/host_loop.h"
 #include "proto/sys/host/host_memory.h"
 #include "proto/sys/host/host_reserve.h"
+#include "proto/sys/host/host_settings.h"
 #include "proto/sys/host/host_signal.h"
 #include "proto/sys/host/host_trace.h"
 
@@ -54,79 +55,45 @@ static void print_help(void)
     }
 }
 
-static int usage_error(const char *text)
+static enum status settings_set(void *context, const char *key, const char *value,
+                                char error[static HOST_SETTINGS_ERROR_BYTES])
 {
-    fprintf(stderr, "error USAGE: %s\n", text);
-    return 2;
-}
-
-static enum status read_file(struct program *self, const char *path,
-                             struct broker_config_error *out_error)
-{
-    uint8_t *bytes = NULL;
-    size_t byte_count = 0;
-    enum status status =
-        disk_read_file(&self->disk.disk, path, CONFIG_FILE_BYTES_MAX, &bytes, &byte_count);
+    struct broker_config_error told;
+    enum status status = broker_config_set(context, key, value, &told);
     if (status != STATUS_OK) {
-        snprintf(out_error->text, sizeof out_error->text,
-                 "the settings file '%.800s' cannot be read; %s; name another with --config", path,
-                 status_text(status));
-        return status;
+        (void)snprintf(error, HOST_SETTINGS_ERROR_BYTES, "%s", told.text);
     }
-    status = broker_config_read(&self->config, (const char *)bytes, byte_count, out_error);
-    free(bytes);
     return status;
 }
 
-static enum status set_pair(struct program *self, const char *pair,
-                            struct broker_config_error *out_error)
+static enum status settings_read(void *context, const char *text, size_t byte_count,
+                                 char error[static HOST_SETTINGS_ERROR_BYTES])
 {
-    char key[BROKER_CONFIG_VALUE_BYTES_MAX];
-    const char *equals = strchr(pair, '=');
-    size_t key_bytes = equals == NULL ? 0 : (size_t)(equals - pair);
-    if (key_bytes == 0 || key_bytes >= sizeof key) {
-        snprintf(out_error->text, sizeof out_error->text,
-                 "--set '%.200s' names no setting; it is KEY=VALUE; for example --set node.id=2",
-                 pair);
-        return STATUS_INVALID;
+    struct broker_config_error told;
+    enum status status = broker_config_read(context, text, byte_count, &told);
+    if (status != STATUS_OK) {
+        (void)snprintf(error, HOST_SETTINGS_ERROR_BYTES, "%s", told.text);
     }
-    memcpy(key, pair, key_bytes);
-    key[key_bytes] = '\0';
-    return broker_config_set(&self->config, key, equals + 1, out_error);
+    return status;
 }
 
 /* 0: go on; else the exit status plus one. */
 static int read_arguments(struct program *self, int argument_count, char **arguments)
 {
+    struct host_settings settings = {.program = "millrace-broker",
+                                     .version = "0.1.0",
+                                     .example = "node.id=2",
+                                     .disk = &self->disk.disk,
+                                     .print_help = print_help,
+                                     .set = settings_set,
+                                     .read = settings_read,
+                                     .context = &self->config};
+    int outcome = host_settings_take(&settings, argument_count, arguments);
     struct broker_config_error error;
-    for (int i = 1; i < argument_count; i++) {
-        const char *word = arguments[i];
-        if (strcmp(word, "--help") == 0) {
-            print_help();
-            return 1;
-        }
-        if (strcmp(word, "--version") == 0) {
-            puts("millrace-broker 0.1.0");
-            return 1;
-        }
-        bool is_config = strcmp(word, "--config") == 0;
-        if (!is_config && strcmp(word, "--set") != 0) {
-            fprintf(stderr, "error USAGE: '%s' is not known; see millrace-broker --help\n", word);
-            return 3;
-        }
-        if (i + 1 == argument_count) {
-            fprintf(stderr, "error USAGE: %s needs a value; see millrace-broker --help\n", word);
-            return 3;
-        }
-        i += 1;
-        enum status status = is_config ? read_file(self, arguments[i], &error)
-                                       : set_pair(self, arguments[i], &error);
-        if (status != STATUS_OK) {
-            return usage_error(error.text) + 1;
-        }
+    if (outcome == 0 && broker_config_finish(&self->config, &error) != STATUS_OK) {
+        outcome = host_settings_refuse(error.text);
     }
-    return broker_config_finish(&self->config, &error) == STATUS_OK ? 0
-                                                                    : usage_error(error.text) + 1;
+    return outcome;
 }
 
 static void broker_on_ready(void *context, uint16_t port)

@@ -5,6 +5,7 @@
 #include "processor/processor.h"
 #include "proto/sys/host/host_disk.h"
 #include "proto/sys/host/host_memory.h"
+#include "proto/sys/host/host_settings.h"
 #include "proto/sys/host/host_signal.h"
 #include "proto/sys/host/host_trace.h"
 
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CONFIG_FILE_BYTES_MAX (1U << 20)
 
 struct program {
     struct processor_config config;
@@ -45,72 +44,19 @@ static void print_help(void)
     }
 }
 
-static enum status read_file(struct program *self, const char *path, char *error)
+static enum status settings_set(void *context, const char *key, const char *value,
+                                char error[static HOST_SETTINGS_ERROR_BYTES])
 {
-    uint8_t *bytes = NULL;
-    size_t byte_count = 0;
-    enum status status =
-        disk_read_file(&self->disk.disk, path, CONFIG_FILE_BYTES_MAX, &bytes, &byte_count);
-    if (status != STATUS_OK) {
-        (void)snprintf(error, PROCESSOR_CONFIG_ERROR_BYTES_MAX,
-                       "the settings file '%.600s' cannot be read; %s; name another with --config",
-                       path, status_text(status));
-        return status;
-    }
-    status = processor_config_read(&self->config, (const char *)bytes, byte_count, error);
-    free(bytes);
-    return status;
+    return processor_config_set(context, key, value, error);
 }
 
-static enum status set_pair(struct program *self, const char *pair, char *error)
+static enum status settings_read(void *context, const char *text, size_t byte_count,
+                                 char error[static HOST_SETTINGS_ERROR_BYTES])
 {
-    char key[256];
-    const char *equals = strchr(pair, '=');
-    size_t key_bytes = equals == NULL ? 0 : (size_t)(equals - pair);
-    if (key_bytes == 0 || key_bytes >= sizeof key) {
-        (void)snprintf(error, PROCESSOR_CONFIG_ERROR_BYTES_MAX,
-                       "--set '%.200s' names no setting; it is KEY=VALUE; for example --set "
-                       "listeners=127.0.0.1:9100",
-                       pair);
-        return STATUS_INVALID;
-    }
-    memcpy(key, pair, key_bytes);
-    key[key_bytes] = '\0';
-    return processor_config_set(&self->config, key, equals + 1, error);
+    return processor_config_read(context, text, byte_count, error);
 }
 
-/* 0: go on; else the exit status plus one. */
-static int read_arguments(struct program *self, int argument_count, char **arguments)
-{
-    char error[PROCESSOR_CONFIG_ERROR_BYTES_MAX];
-    for (int i = 1; i < argument_count; i++) {
-        const char *word = arguments[i];
-        if (strcmp(word, "--help") == 0) {
-            print_help();
-            return 1;
-        }
-        if (strcmp(word, "--version") == 0) {
-            puts("millrace-processor 0.1.0");
-            return 1;
-        }
-        bool is_config = strcmp(word, "--config") == 0;
-        if ((!is_config && strcmp(word, "--set") != 0) || i + 1 == argument_count) {
-            (void)fprintf(stderr,
-                          "error USAGE: '%s' is not known, or lacks its value; see "
-                          "millrace-processor --help\n",
-                          word);
-            return 3;
-        }
-        i += 1;
-        enum status status =
-            is_config ? read_file(self, arguments[i], error) : set_pair(self, arguments[i], error);
-        if (status != STATUS_OK) {
-            (void)fprintf(stderr, "error USAGE: %s\n", error);
-            return 3;
-        }
-    }
-    return 0;
-}
+_Static_assert(PROCESSOR_CONFIG_ERROR_BYTES_MAX == HOST_SETTINGS_ERROR_BYTES, "handed through");
 
 static void processor_on_ready(void *context, uint16_t port)
 {
@@ -199,7 +145,15 @@ int main(int argument_count, char **arguments)
     processor_config_init(&self.config);
     struct host_disk_options quiet = {.trace = NULL};
     host_disk_init(&self.disk, &quiet);
-    int outcome = read_arguments(&self, argument_count, arguments);
+    struct host_settings settings = {.program = "millrace-processor",
+                                     .version = "0.1.0",
+                                     .example = "listeners=127.0.0.1:9100",
+                                     .disk = &self.disk.disk,
+                                     .print_help = print_help,
+                                     .set = settings_set,
+                                     .read = settings_read,
+                                     .context = &self.config};
+    int outcome = host_settings_take(&settings, argument_count, arguments);
     if (outcome != 0) {
         return outcome - 1;
     }
