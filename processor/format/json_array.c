@@ -15,7 +15,8 @@ enum status json_array_write(const struct column *columns, uint32_t column_count
         TRY(json_value_write(&columns[i], row, bytes + count, capacity - count, &written));
         count += written;
     }
-    if (capacity - count < 2) {
+    size_t end_bytes = column_count == 0 ? 2 : 1;
+    if (capacity - count < end_bytes) {
         return STATUS_FULL;
     }
     if (column_count == 0) {

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define JSON_READER_MAGIC 0x15042ead
-#define KEY_BYTES_MAX 256U /* Of a key with escapes that can still be a column's name. */
+#define KEY_ESCAPE_BYTES 6U /* As in \u00e4. */
+#define KEY_BYTES_MAX 256U  /* Of a key with escapes that can still be a column's name. */
 #define SHOWN_BYTES_MAX 40U
 
 _Static_assert(JSON_DEPTH_MAX == JSON_SCAN_DEPTH_MAX, "promised in the door");
@@ -146,7 +147,7 @@ static int32_t key_column(const struct json_reader *self, const uint8_t *key, si
     if ((flags & JSON_SCAN_ESCAPE) == 0) {
         return find_column(self, key, byte_count);
     }
-    uint8_t decoded[KEY_BYTES_MAX * JSON_STRING_GROWTH];
+    uint8_t decoded[KEY_BYTES_MAX * KEY_ESCAPE_BYTES];
     size_t decoded_bytes = 0;
     if (byte_count > sizeof decoded ||
         !json_string_decode(key, byte_count, decoded, &decoded_bytes)) {

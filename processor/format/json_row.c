@@ -7,12 +7,10 @@
 
 static enum status write_name(const char *name, uint8_t *bytes, size_t capacity, size_t *written)
 {
-    size_t byte_count = strlen(name);
-    /* A comma or brace in front, the quotes, a colon behind. */
-    if (capacity < 4 || (capacity - 4) / JSON_STRING_GROWTH < byte_count) {
+    TRY(json_string_write((const uint8_t *)name, strlen(name), bytes, capacity, written));
+    if (*written == capacity) {
         return STATUS_FULL;
     }
-    *written = json_string_write((const uint8_t *)name, byte_count, bytes);
     bytes[*written] = ':';
     *written += 1;
     return STATUS_OK;
@@ -34,7 +32,8 @@ enum status json_row_write(const struct column *columns, const char *const *name
         TRY(json_value_write(&columns[i], row, bytes + count, capacity - count, &written));
         count += written;
     }
-    if (capacity - count < 2) {
+    size_t end_bytes = column_count == 0 ? 2 : 1;
+    if (capacity - count < end_bytes) {
         return STATUS_FULL;
     }
     if (column_count == 0) {

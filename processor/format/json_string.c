@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define ESCAPE_BYTES_MAX ((size_t)6) /* Of \u00.. */
+
 /* Bytes of the character that starts at `bytes`, 0: none does. The second byte's range is what
  * shuts out overlong forms, surrogates and what is beyond Unicode (Unicode 15, table 3-7). */
 static size_t character_bytes(const uint8_t *bytes, size_t left)
@@ -175,20 +177,35 @@ static size_t write_special(uint8_t byte, uint8_t *out)
     memcpy(out + 1, "u00", 3);
     out[4] = (uint8_t)hex[byte >> 4];
     out[5] = (uint8_t)hex[byte & 0xf];
-    return JSON_STRING_GROWTH;
+    return ESCAPE_BYTES_MAX;
 }
 
-size_t json_string_write(const uint8_t *bytes, size_t byte_count, uint8_t *out)
+enum status json_string_write(const uint8_t *bytes, size_t byte_count, uint8_t *out,
+                              size_t capacity, size_t *out_byte_count)
 {
+    if (capacity < 2) {
+        return STATUS_FULL;
+    }
     size_t written = 0;
     out[written++] = '"';
     for (size_t i = 0; i < byte_count; i++) {
+        size_t left = capacity - written - 1; /* The closing quote has its place. */
         if (bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\') {
+            if (left == 0) {
+                return STATUS_FULL;
+            }
             out[written++] = bytes[i];
-        } else {
-            written += write_special(bytes[i], out + written);
+            continue;
         }
+        uint8_t escape[ESCAPE_BYTES_MAX];
+        size_t escape_bytes = write_special(bytes[i], escape);
+        if (left < escape_bytes) {
+            return STATUS_FULL;
+        }
+        memcpy(out + written, escape, escape_bytes);
+        written += escape_bytes;
     }
     out[written++] = '"';
-    return written;
+    *out_byte_count = written;
+    return STATUS_OK;
 }

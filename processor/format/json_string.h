@@ -3,6 +3,8 @@
  * Owner: the caller. Loop: any. Limits: the caller's buffers. */
 #pragma once
 
+#include "proto/sys/status.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +16,7 @@ bool json_string_is_utf8(const uint8_t *bytes, size_t byte_count);
  * or not UTF-8. */
 bool json_string_decode(const uint8_t *bytes, size_t byte_count, uint8_t *out,
                         size_t *out_byte_count);
-/* `bytes` with the two quotes around; at most JSON_STRING_GROWTH times the bytes, and 2. Bytes from
- * 0x20 on are written as they are, but for quote and backslash. Returns what was written. */
-#define JSON_STRING_GROWTH 6U
-size_t json_string_write(const uint8_t *bytes, size_t byte_count, uint8_t *out);
+/* `bytes` with the two quotes around. Bytes from 0x20 on are written as they are, but for quote and
+ * backslash. FULL: they do not fit `capacity`. */
+MUST_USE enum status json_string_write(const uint8_t *bytes, size_t byte_count, uint8_t *out,
+                                       size_t capacity, size_t *out_byte_count);

@@ -97,17 +97,31 @@ Test(json_row, no_columns_are_an_empty_object_and_array)
     cr_expect_arr_eq(bytes, "[]", 2);
 }
 
-Test(json_row, too_little_room_is_full_and_never_overrun)
+Test(json_row, room_for_all_bytes_is_enough_and_less_is_full_and_never_overrun)
 {
-    for (size_t capacity = 0; capacity < sizeof expected_row - 1; capacity++) {
+    for (size_t capacity = 0; capacity < sizeof expected_row; capacity++) {
         uint8_t *bytes = malloc(capacity == 0 ? 1 : capacity);
         size_t byte_count = 77;
+        bool fits = capacity == sizeof expected_row - 1;
         cr_expect_eq(json_row_write(columns, names, 6, 0, bytes, capacity, &byte_count),
-                     STATUS_FULL, "%zu", capacity);
-        cr_expect_eq(
-            json_array_write(columns, 6, 0, bytes, capacity < 60 ? capacity : 60, &byte_count),
-            STATUS_FULL, "%zu", capacity);
-        cr_expect_eq(byte_count, 77);
+                     fits ? STATUS_OK : STATUS_FULL, "%zu", capacity);
+        cr_expect_eq(byte_count, fits ? capacity : 77);
+        free(bytes);
+    }
+}
+
+Test(json_row, an_array_needs_its_bytes_and_none_more)
+{
+    uint8_t whole[512];
+    size_t whole_bytes = 0;
+    cr_assert_eq(json_array_write(columns, 6, 0, whole, sizeof whole, &whole_bytes), STATUS_OK);
+    for (size_t capacity = 0; capacity <= whole_bytes; capacity++) {
+        uint8_t *bytes = malloc(capacity == 0 ? 1 : capacity);
+        size_t byte_count = 77;
+        bool fits = capacity == whole_bytes;
+        cr_expect_eq(json_array_write(columns, 6, 0, bytes, capacity, &byte_count),
+                     fits ? STATUS_OK : STATUS_FULL, "%zu", capacity);
+        cr_expect_eq(byte_count, fits ? capacity : 77);
         free(bytes);
     }
 }

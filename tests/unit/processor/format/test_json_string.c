@@ -3,6 +3,7 @@
 #include "processor/format/json_string.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_utf8(const char *text)
@@ -74,7 +75,10 @@ Test(json_string, half_a_surrogate_pair_is_no_text)
 Test(json_string, what_is_written_is_escaped_only_where_it_must_be)
 {
     uint8_t out[64];
-    size_t byte_count = json_string_write((const uint8_t *)"a\"\\\n\x01\x0b\x1f/\xc3\xa4", 10, out);
+    size_t byte_count = 0;
+    cr_assert_eq(json_string_write((const uint8_t *)"a\"\\\n\x01\x0b\x1f/\xc3\xa4", 10, out,
+                                   sizeof out, &byte_count),
+                 STATUS_OK);
 
     static const char expected[] = "\"a\\\"\\\\\\n\\u0001\\u000b\\u001f/\xc3\xa4\"";
     cr_assert_eq(byte_count, sizeof expected - 1);
@@ -87,13 +91,35 @@ Test(json_string, every_byte_below_0x80_comes_back)
     for (size_t i = 0; i < sizeof all; i++) {
         all[i] = (uint8_t)i;
     }
-    uint8_t written[sizeof all * JSON_STRING_GROWTH + 2];
+    uint8_t written[sizeof all * 6 + 2];
     uint8_t back[sizeof written];
     size_t back_bytes = 0;
 
-    size_t byte_count = json_string_write(all, sizeof all, written);
+    size_t byte_count = 0;
+    cr_assert_eq(json_string_write(all, sizeof all, written, sizeof written, &byte_count),
+                 STATUS_OK);
 
     cr_assert(json_string_decode(written + 1, byte_count - 2, back, &back_bytes));
     cr_assert_eq(back_bytes, sizeof all);
     cr_expect_arr_eq(back, all, sizeof all);
+}
+
+Test(json_string, what_fits_exactly_is_written_and_one_byte_less_is_full)
+{
+    static const char *const texts[] = {"", "plain", "\"", "ends in \n", "\x01 begins"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const uint8_t *text = (const uint8_t *)texts[i];
+        uint8_t whole[64];
+        size_t byte_count = 0;
+        cr_assert_eq(json_string_write(text, strlen(texts[i]), whole, sizeof whole, &byte_count),
+                     STATUS_OK);
+        for (size_t room = 0; room <= byte_count; room++) {
+            uint8_t *out = malloc(room == 0 ? 1 : room);
+            size_t written = 77;
+            enum status status = json_string_write(text, strlen(texts[i]), out, room, &written);
+            cr_expect_eq(status, room == byte_count ? STATUS_OK : STATUS_FULL, "%zu %zu", i, room);
+            cr_expect_eq(written, room == byte_count ? byte_count : 77);
+            free(out);
+        }
+    }
 }
