@@ -1,4 +1,5 @@
 /* millrace: the command line. Finds the command, runs it, ends with what it says. */
+#include "client/shell/shell_client.h"
 #include "client/shell/shell_commands.h"
 #include "client/shell/shell_help.h"
 #include "client/shell/shell_options.h"
@@ -22,7 +23,7 @@ static enum shell_exit run(struct shell_call *call)
         shell_help_print(shell_commands, call->words, stderr);
         return SHELL_USAGE;
     }
-    return call->command->run(call);
+    return call->command->run != NULL ? call->command->run(call) : shell_client_run(call);
 }
 
 int main(int argument_count, char **arguments)

@@ -215,8 +215,7 @@ static json_t *headers_of(const struct millrace_received *received)
         const struct millrace_header *header = &received->headers[i];
         /* A name is text by the protocol; one that is not cannot be shown. */
         if (header->key.data != NULL) {
-            add_value(headers, header->key,
-                      shell_output_bytes(header->value.data, header->value.size));
+            add_value(headers, header->key, shell_output_bytes(header->value));
         }
     }
     return headers;
@@ -225,12 +224,9 @@ static json_t *headers_of(const struct millrace_received *received)
 json_t *record_json_of(const struct millrace_received *received)
 {
     return json_pack(
-        "{s:o,s:i,s:I,s:o,s:o,s:o,s:o,s:o}", "topic",
-        shell_output_bytes(received->topic.data, received->topic.size), "partition",
-        (int)received->partition, "offset", (json_int_t)received->offset, "timestamp",
-        received->timestamp_ms < 0 ? json_null() : json_integer(received->timestamp_ms), "ingested",
-        received->ingested_ms < 0 ? json_null() : json_integer(received->ingested_ms), "key",
-        shell_output_bytes(received->key.data, received->key.size), "value",
-        shell_output_bytes(received->value.data, received->value.size), "headers",
-        headers_of(received));
+        "{s:o,s:i,s:I,s:o,s:o,s:o,s:o,s:o}", "topic", shell_output_bytes(received->topic),
+        "partition", (int)received->partition, "offset", (json_int_t)received->offset, "timestamp",
+        shell_output_known(received->timestamp_ms), "ingested",
+        shell_output_known(received->ingested_ms), "key", shell_output_bytes(received->key),
+        "value", shell_output_bytes(received->value), "headers", headers_of(received));
 }

@@ -18,6 +18,17 @@ enum shell_exit shell_client_open(const struct shell_call *call,
     return code == 0 ? SHELL_DONE : shell_client_fail(call, &error);
 }
 
+enum shell_exit shell_client_run(struct shell_call *call)
+{
+    struct millrace_client *client = NULL;
+    enum shell_exit exit = shell_client_open(call, &client);
+    if (exit == SHELL_DONE) {
+        exit = call->command->run_client(call, client);
+        (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
+    }
+    return exit;
+}
+
 enum shell_exit shell_client_fail(const struct shell_call *call, const struct millrace_error *error)
 {
     return shell_fail(call, (struct shell_cause){error->name, error->why, error->fix}, "%s",

@@ -12,6 +12,8 @@
 /* Says what is wrong itself. */
 enum shell_exit shell_client_open(const struct shell_call *call,
                                   struct millrace_client **out_client);
+/* The whole of a command that needs a client from its first step on: opens it, runs, closes it. */
+enum shell_exit shell_client_run(struct shell_call *call);
 /* What a failed call of the library becomes for the reader. */
 enum shell_exit shell_client_fail(const struct shell_call *call,
                                   const struct millrace_error *error);

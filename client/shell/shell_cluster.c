@@ -21,20 +21,15 @@ static json_t *nodes_of(const struct millrace_cluster *cluster)
     return rows;
 }
 
-static json_t *known_of(int32_t number)
-{
-    return number < 0 ? json_null() : json_integer(number);
-}
-
 static enum shell_exit print_cluster(const struct shell_call *call,
                                      const struct millrace_cluster *cluster)
 {
     if (call->format == SHELL_JSON) {
         return shell_output_json(
-            call, json_pack("{s:o,s:o,s:o,s:o}", "cluster_id",
-                            shell_output_bytes(cluster->cluster_id.data, cluster->cluster_id.size),
-                            "controller", known_of(cluster->controller), "controller_epoch",
-                            known_of(cluster->controller_epoch), "nodes", nodes_of(cluster)));
+            call,
+            json_pack("{s:o,s:o,s:o,s:o}", "cluster_id", shell_output_bytes(cluster->cluster_id),
+                      "controller", shell_output_known(cluster->controller), "controller_epoch",
+                      shell_output_known(cluster->controller_epoch), "nodes", nodes_of(cluster)));
     }
     printf("cluster %.*s, controller ", (int)cluster->cluster_id.size,
            (const char *)cluster->cluster_id.data);
@@ -47,22 +42,15 @@ static enum shell_exit print_cluster(const struct shell_call *call,
     return SHELL_DONE;
 }
 
-static enum shell_exit status_run(struct shell_call *call)
+static enum shell_exit status_run(struct shell_call *call, struct millrace_client *client)
 {
-    struct millrace_client *client = NULL;
-    enum shell_exit exit = shell_client_open(call, &client);
-    if (exit != SHELL_DONE) {
-        return exit;
-    }
     struct millrace_cluster *cluster = NULL;
     struct millrace_error error;
     if (millrace_cluster_describe(client, SHELL_CLIENT_MS_MAX, &cluster, &error) != 0) {
-        exit = shell_client_fail(call, &error);
-    } else {
-        exit = print_cluster(call, cluster);
-        millrace_cluster_free(cluster);
+        return shell_client_fail(call, &error);
     }
-    (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
+    enum shell_exit exit = print_cluster(call, cluster);
+    millrace_cluster_free(cluster);
     return exit;
 }
 
@@ -72,6 +60,6 @@ const struct shell_command shell_cluster_commands[] = {
      .summary = "show the nodes, their state and who controls",
      .examples =
          (const char *const[]){"millrace cluster status", "millrace cluster status -o json", NULL},
-     .run = status_run},
+     .run_client = status_run},
     {.words = NULL},
 };

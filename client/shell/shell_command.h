@@ -15,6 +15,7 @@ enum shell_exit { SHELL_DONE = 0, SHELL_FAILED = 1, SHELL_USAGE = 2 };
 enum shell_format { SHELL_TABLE, SHELL_JSON };
 
 struct shell_call;
+struct millrace_client;
 
 struct shell_option {
     const char *name;  /* As "--partitions"; NULL ends a list. */
@@ -32,7 +33,9 @@ struct shell_command {
     const char *notes; /* More to know, in lines that are ready to print; NULL: nothing. */
     const struct shell_option *options; /* NULL: none of its own. */
     const char *const *examples;        /* NULL-terminated, at least one. */
+    /* One of the two: the second is for commands that begin with a client. */
     enum shell_exit (*run)(struct shell_call *call);
+    enum shell_exit (*run_client)(struct shell_call *call, struct millrace_client *client);
 };
 
 /* The tables of all commands, NULL-terminated: what main.c hands to the parser and to help. */

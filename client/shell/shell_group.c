@@ -3,17 +3,7 @@
 #include "client/shell/shell_client.h"
 #include "client/shell/shell_output.h"
 
-static json_t *text_of(struct millrace_bytes bytes)
-{
-    return shell_output_bytes(bytes.data, bytes.size);
-}
-
-static json_t *known_of(int64_t number)
-{
-    return number < 0 ? json_null() : json_integer(number);
-}
-
-static enum shell_exit list_groups(struct shell_call *call, struct millrace_client *client)
+static enum shell_exit list_run(struct shell_call *call, struct millrace_client *client)
 {
     struct millrace_groups *groups = NULL;
     struct millrace_error error;
@@ -23,15 +13,16 @@ static enum shell_exit list_groups(struct shell_call *call, struct millrace_clie
     json_t *rows = json_array();
     for (size_t i = 0; i < groups->group_count; i++) {
         const struct millrace_group_row *row = groups->groups[i];
-        (void)json_array_append_new(rows, json_pack("{s:o,s:o,s:o}", "group", text_of(row->group),
-                                                    "state", text_of(row->state), "type",
-                                                    text_of(row->protocol_type)));
+        (void)json_array_append_new(rows, json_pack("{s:o,s:o,s:o}", "group",
+                                                    shell_output_bytes(row->group), "state",
+                                                    shell_output_bytes(row->state), "type",
+                                                    shell_output_bytes(row->protocol_type)));
     }
     millrace_groups_free(groups);
     return shell_output_rows(call, rows, "there are no groups");
 }
 
-static enum shell_exit describe_group(struct shell_call *call, struct millrace_client *client)
+static enum shell_exit describe_run(struct shell_call *call, struct millrace_client *client)
 {
     struct millrace_group *group = NULL;
     struct millrace_error error;
@@ -43,36 +34,15 @@ static enum shell_exit describe_group(struct shell_call *call, struct millrace_c
     for (size_t i = 0; i < group->partition_count; i++) {
         const struct millrace_group_partition *row = group->partitions[i];
         (void)json_array_append_new(
-            rows, json_pack("{s:o,s:i,s:o,s:o,s:o,s:o,s:o}", "topic", text_of(row->topic),
-                            "partition", (int)row->partition, "committed", known_of(row->committed),
-                            "end", known_of(row->end), "lag", known_of(row->lag), "member",
-                            text_of(row->member), "host", text_of(row->host)));
+            rows,
+            json_pack("{s:o,s:i,s:o,s:o,s:o,s:o,s:o}", "topic", shell_output_bytes(row->topic),
+                      "partition", (int)row->partition, "committed",
+                      shell_output_known(row->committed), "end", shell_output_known(row->end),
+                      "lag", shell_output_known(row->lag), "member",
+                      shell_output_bytes(row->member), "host", shell_output_bytes(row->host)));
     }
     millrace_group_free(group);
     return shell_output_rows(call, rows, "the group reads no partition and has no offsets");
-}
-
-static enum shell_exit run_with(struct shell_call *call,
-                                enum shell_exit (*run)(struct shell_call *call,
-                                                       struct millrace_client *client))
-{
-    struct millrace_client *client = NULL;
-    enum shell_exit exit = shell_client_open(call, &client);
-    if (exit == SHELL_DONE) {
-        exit = run(call, client);
-        (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
-    }
-    return exit;
-}
-
-static enum shell_exit list_run(struct shell_call *call)
-{
-    return run_with(call, list_groups);
-}
-
-static enum shell_exit describe_run(struct shell_call *call)
-{
-    return run_with(call, describe_group);
 }
 
 const struct shell_command shell_group_commands[] = {
@@ -80,7 +50,7 @@ const struct shell_command shell_group_commands[] = {
      .operands = "",
      .summary = "list the groups, their state and their type",
      .examples = (const char *const[]){"millrace group list", "millrace group list -o json", NULL},
-     .run = list_run},
+     .run_client = list_run},
     {.words = "group describe",
      .operands = "GROUP",
      .operand_count = 1,
@@ -89,6 +59,6 @@ const struct shell_command shell_group_commands[] = {
               "is what lies between the offset and the partition's end.",
      .examples = (const char *const[]){"millrace group describe billing",
                                        "millrace group describe billing -o json", NULL},
-     .run = describe_run},
+     .run_client = describe_run},
     {.words = NULL},
 };

@@ -192,13 +192,18 @@ static json_t *base64_of(const uint8_t *bytes, size_t byte_count)
     return value;
 }
 
-json_t *shell_output_bytes(const void *data, size_t byte_count)
+json_t *shell_output_bytes(struct millrace_bytes bytes)
 {
-    if (data == NULL) {
+    if (bytes.data == NULL) {
         return json_null();
     }
-    json_t *value = json_stringn(data, byte_count); /* NULL: not UTF-8. */
-    return value != NULL ? value : base64_of(data, byte_count);
+    json_t *value = json_stringn(bytes.data, bytes.size); /* NULL: not UTF-8. */
+    return value != NULL ? value : base64_of(bytes.data, bytes.size);
+}
+
+json_t *shell_output_known(int64_t number)
+{
+    return number < 0 ? json_null() : json_integer(number);
 }
 
 enum shell_exit shell_output_finish(const struct shell_call *call)

@@ -6,6 +6,7 @@
  * Owner: the command. Loop: the main thread. Limits: SHELL_COLUMNS_MAX. */
 #pragma once
 
+#include "client/client.h"
 #include "client/shell/shell_command.h"
 
 #include <jansson.h>
@@ -20,8 +21,9 @@ enum shell_exit shell_output_json(const struct shell_call *call, json_t *value);
 
 /* As a table, whatever the format. */
 void shell_output_table(json_t *rows, FILE *out);
-/* `count` bytes as a JSON string or, where they are not UTF-8, {"base64": "..."}; NULL data gives
- * null. */
-json_t *shell_output_bytes(const void *data, size_t byte_count);
+/* A JSON string or, where they are not UTF-8, {"base64": "..."}; NULL data gives null. */
+json_t *shell_output_bytes(struct millrace_bytes bytes);
+/* -1 stands for what is not known: null. */
+json_t *shell_output_known(int64_t number);
 /* Everything printed so far has left, or the error is told. */
 enum shell_exit shell_output_finish(const struct shell_call *call);

@@ -108,10 +108,9 @@ static bool is_kind(const struct millrace_sql_result *result, const char *kind)
 static void print_result(const struct shell_call *call, const struct millrace_sql_result *result)
 {
     if (call->format == SHELL_JSON) {
-        json_t *row = json_pack("{s:o,s:o,s:o}", "kind",
-                                shell_output_bytes(result->kind.data, result->kind.size), "name",
-                                shell_output_bytes(result->name.data, result->name.size), "text",
-                                shell_output_bytes(result->text.data, result->text.size));
+        json_t *row =
+            json_pack("{s:o,s:o,s:o}", "kind", shell_output_bytes(result->kind), "name",
+                      shell_output_bytes(result->name), "text", shell_output_bytes(result->text));
         (void)shell_output_json(call, row);
         return;
     }

@@ -11,11 +11,6 @@
 #define TOPIC_CONFIGS_MAX 64U
 #define TOPIC_ID_TEXT_BYTES 23U
 
-static json_t *text_of(struct millrace_bytes bytes)
-{
-    return shell_output_bytes(bytes.data, bytes.size);
-}
-
 /* As Kafka's tools print it: base64 for URLs, without padding. */
 static void format_id(const uint8_t id[16], char text[TOPIC_ID_TEXT_BYTES])
 {
@@ -124,30 +119,23 @@ static enum shell_exit create_run(struct shell_call *call)
     return create(call, &topic);
 }
 
-static enum shell_exit list_run(struct shell_call *call)
+static enum shell_exit list_run(struct shell_call *call, struct millrace_client *client)
 {
-    struct millrace_client *client = NULL;
-    enum shell_exit exit = shell_client_open(call, &client);
-    if (exit != SHELL_DONE) {
-        return exit;
-    }
     struct millrace_topics *topics = NULL;
     struct millrace_error error;
     if (millrace_topics_list(client, SHELL_CLIENT_MS_MAX, &topics, &error) != 0) {
-        exit = shell_client_fail(call, &error);
-    } else {
-        json_t *rows = json_array();
-        for (size_t i = 0; i < topics->topic_count; i++) {
-            const struct millrace_topic_row *topic = topics->topics[i];
-            (void)json_array_append_new(
-                rows, json_pack("{s:o,s:i,s:i,s:b}", "name", text_of(topic->name), "partitions",
-                                (int)topic->partition_count, "replication_factor",
-                                (int)topic->replication_factor, "internal", topic->is_internal));
-        }
-        exit = shell_output_rows(call, rows, "no topics");
-        millrace_topics_free(topics);
+        return shell_client_fail(call, &error);
     }
-    (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < topics->topic_count; i++) {
+        const struct millrace_topic_row *topic = topics->topics[i];
+        (void)json_array_append_new(
+            rows, json_pack("{s:o,s:i,s:i,s:b}", "name", shell_output_bytes(topic->name),
+                            "partitions", (int)topic->partition_count, "replication_factor",
+                            (int)topic->replication_factor, "internal", topic->is_internal));
+    }
+    enum shell_exit exit = shell_output_rows(call, rows, "no topics");
+    millrace_topics_free(topics);
     return exit;
 }
 
@@ -160,12 +148,6 @@ static json_t *numbers_of(const int32_t *numbers, size_t count)
     return list;
 }
 
-/* -1 stands for what is not known. */
-static json_t *known_of(int64_t number)
-{
-    return number < 0 ? json_null() : json_integer(number);
-}
-
 static json_t *partitions_of(const struct millrace_topic *topic)
 {
     json_t *rows = json_array();
@@ -173,11 +155,12 @@ static json_t *partitions_of(const struct millrace_topic *topic)
         const struct millrace_partition *partition = topic->partitions[i];
         (void)json_array_append_new(
             rows, json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "partition", (int)partition->partition,
-                            "leader", known_of(partition->leader), "epoch",
-                            known_of(partition->leader_epoch), "isr",
+                            "leader", shell_output_known(partition->leader), "epoch",
+                            shell_output_known(partition->leader_epoch), "isr",
                             numbers_of(partition->isr, partition->isr_count), "replicas",
                             numbers_of(partition->replicas, partition->replica_count), "start",
-                            known_of(partition->start), "end", known_of(partition->end)));
+                            shell_output_known(partition->start), "end",
+                            shell_output_known(partition->end)));
     }
     return rows;
 }
@@ -190,7 +173,7 @@ static json_t *config_of(const struct millrace_topic *topic)
         char name[256];
         (void)snprintf(name, sizeof name, "%.*s", (int)config->name.size,
                        (const char *)config->name.data);
-        (void)json_object_set_new(values, name, text_of(config->value));
+        (void)json_object_set_new(values, name, shell_output_bytes(config->value));
     }
     return values;
 }
@@ -202,9 +185,9 @@ static void print_changed(const struct millrace_topic *topic)
     for (size_t i = 0; i < topic->config_count; i++) {
         const struct millrace_config *config = topic->configs[i];
         if (!config->is_default) {
-            (void)json_array_append_new(rows,
-                                        json_pack("{s:o,s:o}", "config", text_of(config->name),
-                                                  "value", text_of(config->value)));
+            (void)json_array_append_new(rows, json_pack("{s:o,s:o}", "config",
+                                                        shell_output_bytes(config->name), "value",
+                                                        shell_output_bytes(config->value)));
         }
     }
     if (json_array_size(rows) > 0) {
@@ -219,9 +202,9 @@ static enum shell_exit print_topic(const struct shell_call *call,
     char id[TOPIC_ID_TEXT_BYTES];
     format_id(topic->id, id);
     if (call->format == SHELL_JSON) {
-        return shell_output_json(call, json_pack("{s:o,s:s,s:o,s:o}", "name", text_of(topic->name),
-                                                 "id", id, "partitions", partitions_of(topic),
-                                                 "config", config_of(topic)));
+        return shell_output_json(
+            call, json_pack("{s:o,s:s,s:o,s:o}", "name", shell_output_bytes(topic->name), "id", id,
+                            "partitions", partitions_of(topic), "config", config_of(topic)));
     }
     printf("topic %s, id %s\n\n", call->operands[0], id);
     shell_output_table(partitions_of(topic), stdout);
@@ -229,44 +212,31 @@ static enum shell_exit print_topic(const struct shell_call *call,
     return SHELL_DONE;
 }
 
-static enum shell_exit describe_run(struct shell_call *call)
+static enum shell_exit describe_run(struct shell_call *call, struct millrace_client *client)
 {
-    struct millrace_client *client = NULL;
-    enum shell_exit exit = shell_client_open(call, &client);
-    if (exit != SHELL_DONE) {
-        return exit;
-    }
     struct millrace_topic *topic = NULL;
     struct millrace_error error;
     if (millrace_topic_describe(client, millrace_text(call->operands[0]), SHELL_CLIENT_MS_MAX,
                                 &topic, &error) != 0) {
-        exit = shell_client_fail(call, &error);
-    } else {
-        exit = print_topic(call, topic);
-        millrace_topic_free(topic);
+        return shell_client_fail(call, &error);
     }
-    (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
+    enum shell_exit exit = print_topic(call, topic);
+    millrace_topic_free(topic);
     return exit;
 }
 
-static enum shell_exit delete_run(struct shell_call *call)
+static enum shell_exit delete_run(struct shell_call *call, struct millrace_client *client)
 {
     const char *name = call->operands[0];
-    struct millrace_client *client = NULL;
-    enum shell_exit exit = shell_client_open(call, &client);
-    if (exit != SHELL_DONE) {
-        return exit;
-    }
     struct millrace_error error;
     if (millrace_topic_delete(client, millrace_text(name), SHELL_CLIENT_MS_MAX, &error) != 0) {
-        exit = shell_client_fail(call, &error);
-    } else if (call->format == SHELL_JSON) {
-        exit = shell_output_json(call, json_pack("{s:s,s:b}", "name", name, "deleted", true));
-    } else {
-        printf("topic %s deleted\n", name);
+        return shell_client_fail(call, &error);
     }
-    (void)millrace_client_close(client, SHELL_CLIENT_MS_MAX, NULL);
-    return exit;
+    if (call->format == SHELL_JSON) {
+        return shell_output_json(call, json_pack("{s:s,s:b}", "name", name, "deleted", true));
+    }
+    printf("topic %s deleted\n", name);
+    return SHELL_DONE;
 }
 
 static const struct shell_option create_options[] = {
@@ -293,7 +263,7 @@ const struct shell_command shell_topic_commands[] = {
      .operands = "",
      .summary = "list all topics",
      .examples = EXAMPLES("millrace topic list", "millrace topic list -o json"),
-     .run = list_run},
+     .run_client = list_run},
     {.words = "topic describe",
      .operands = "NAME",
      .operand_count = 1,
@@ -301,12 +271,12 @@ const struct shell_command shell_topic_commands[] = {
      .notes = "In a table only settings that somebody has changed are shown, in JSON all of them.",
      .examples =
          EXAMPLES("millrace topic describe flights", "millrace topic describe flights -o json"),
-     .run = describe_run},
+     .run_client = describe_run},
     {.words = "topic delete",
      .operands = "NAME",
      .operand_count = 1,
      .summary = "delete a topic and its records",
      .examples = EXAMPLES("millrace topic delete flights"),
-     .run = delete_run},
+     .run_client = delete_run},
     {.words = NULL},
 };

@@ -21,7 +21,7 @@ static void expect_table(json_t *rows, const char *expected)
 
 static void expect_bytes(const void *data, size_t byte_count, const char *expected)
 {
-    json_t *value = shell_output_bytes(data, byte_count);
+    json_t *value = shell_output_bytes((struct millrace_bytes){data, byte_count});
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     cr_expect_str_eq(text, expected);
     free(text);
