@@ -105,6 +105,12 @@ static struct processor_peer *find_peer(struct processor_core *self, const struc
     return NULL;
 }
 
+static void drop_peer(struct processor_peer *peer)
+{
+    list_remove(&peer->in_core);
+    free(peer);
+}
+
 static struct processor_peer *need_peer(struct processor_core *self, const struct address *address)
 {
     struct processor_peer *peer = find_peer(self, address);
@@ -218,6 +224,36 @@ static enum status describe_take(struct coordinator_op *op)
     return STATUS_OK;
 }
 
+static bool is_called(const struct processor_core *self, const struct link *link)
+{
+    list_for_each(found, &self->asks)
+    {
+        const struct processor_ask *ask = container_of(found, struct processor_ask, in_core);
+        if (ask->is_calling && ask->call.link == link) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that are gone: processors come back under other addresses for as long as we live. What
+ * still owes an answer stays until a later look, or until its link breaks. */
+static void forget_unlisted(struct processor_core *self)
+{
+    list_for_each_removable(found, &self->peers)
+    {
+        struct processor_peer *peer = container_of(found, struct processor_peer, in_core);
+        if (peer->is_listed) {
+            continue;
+        }
+        if (peer->link == NULL) {
+            drop_peer(peer);
+        } else if (!is_called(self, peer->link)) {
+            link_close(peer->link);
+        }
+    }
+}
+
 static void end_looks(struct processor_core *self, enum status status)
 {
     struct list *link;
@@ -236,6 +272,9 @@ static void describe_on_done(struct coordinator_op *op, enum status status)
     self->look_not_before_ns = loop_now_ns(self->options.loop) + LOOK_PAUSE_MS * CLOCK_NS_PER_MS;
     self->is_known = status == STATUS_OK && op->error_code == ERROR_CODE_NONE;
     status = status == STATUS_OK && !self->is_known ? STATUS_UNREACHABLE : status;
+    if (!self->is_closing) {
+        forget_unlisted(self);
+    }
     end_looks(self, status);
     list_for_each_removable(link, &self->asks)
     {
@@ -369,6 +408,8 @@ static void link_on_closed(struct link *link, void *context, enum status why)
     peer->link = NULL;
     if (peer->core->is_closing) {
         close_when_alone(peer->core);
+    } else if (!peer->is_listed) {
+        drop_peer(peer);
     }
 }
 

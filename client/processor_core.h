@@ -5,7 +5,8 @@
  * next one where surely nothing was sent. The bytes are messages of proto/internal/control.proto,
  * carried as they are under a private API key.
  *
- * Owner: whoever embeds it. Loop: the options'. Limits: PROCESSOR_CORE_PEERS_MAX processors. */
+ * Owner: whoever embeds it. Loop: the options'. Limits: PROCESSOR_CORE_PEERS_MAX processors, and
+ * for as long as they owe us an answer those that a later look did not find. */
 #pragma once
 
 #include "client/coordinator_core.h"
