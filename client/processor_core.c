@@ -196,6 +196,13 @@ static void list_peer(struct processor_core *self, struct wire_bytes metadata)
     millrace__processor__member__free_unpacked(member, NULL);
 }
 
+/* Between two generations brokers tell nothing of what members say of themselves. */
+static bool is_between_generations(struct wire_text group_state)
+{
+    return wire_text_equals(group_state, "PreparingRebalance") ||
+           wire_text_equals(group_state, "CompletingRebalance");
+}
+
 static enum status describe_take(struct coordinator_op *op)
 {
     struct processor_core *self = container_of(op, struct processor_core, describe);
@@ -210,7 +217,7 @@ static enum status describe_take(struct coordinator_op *op)
     if (op->error_code == ERROR_CODE_GROUP_ID_NOT_FOUND) {
         op->error_code = ERROR_CODE_NONE; /* Nobody has joined it yet. */
     }
-    if (op->error_code != ERROR_CODE_NONE) {
+    if (op->error_code != ERROR_CODE_NONE || is_between_generations(group->group_state)) {
         return STATUS_OK;
     }
     list_for_each(link, &self->peers)

@@ -3,7 +3,8 @@
  * Processors are members of one group of type `millrace`; what each tells about itself holds its
  * address. Any of them answers any question, so an ask goes to whichever can be reached, and to the
  * next one where surely nothing was sent. The bytes are messages of proto/internal/control.proto,
- * carried as they are under a private API key.
+ * carried as they are under a private API key. While the group shares out anew, those of the look
+ * before are listed.
  *
  * Owner: whoever embeds it. Loop: the options'. Limits: PROCESSOR_CORE_PEERS_MAX processors, and
  * for as long as they owe us an answer those that a later look did not find. */

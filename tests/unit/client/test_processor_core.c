@@ -357,3 +357,23 @@ Test(processor_core, a_processor_that_comes_back_is_asked_again)
     expect_answered();
     cr_expect_eq(kept_count(), 1);
 }
+
+/* Brokers tell nothing of a group's members while it shares out anew. */
+Test(processor_core, a_rebalance_makes_the_processors_unknown)
+{
+    processor_start(0);
+    expect_look_finds(1);
+    processors[0].is_busy = true;
+    processor_join(1);
+    rig_run_ms(1000);
+
+    expect_look_finds(1);
+    start_ask(NULL);
+    expect_answered();
+
+    processors[0].is_busy = false;
+    group_member_rejoin(&processors[0].member);
+    processors[0].is_assigned = false;
+    cr_assert(rig_until(are_assigned, NULL, 10000));
+    expect_look_finds(2);
+}
