@@ -2,13 +2,13 @@
 
 #include "proto/internal/raft_message.pb-c.h"
 #include "proto/sys/check.h"
+#include "proto/wire/big_endian.h"
 #include "proto/wire/crc32c.h"
 #include "raft/quorum_bytes.h"
 #include "raft/quorum_configuration.h"
 #include "raft/quorum_envelope.h"
 #include "raft/quorum_vote.h"
 
-#include <endian.h>
 #include <stdlib.h>
 
 #define SIZE_BYTES 4U
@@ -19,19 +19,6 @@
 
 static const uint8_t header[HEADER_BYTES] = {
     QUORUM_MESSAGE_API_KEY >> 8, QUORUM_MESSAGE_API_KEY & 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0};
-
-static void put_big32(uint8_t *at, uint32_t value)
-{
-    uint32_t big = htobe32(value);
-    memcpy(at, &big, sizeof big);
-}
-
-static uint32_t get_big32(const uint8_t *at)
-{
-    uint32_t big;
-    memcpy(&big, at, sizeof big);
-    return be32toh(big);
-}
 
 /* --- Encoding --------------------------------------------------------------------------------- */
 
@@ -61,10 +48,10 @@ static enum status frame_new(Millrace__Quorum__RaftMessage *message,
     if (frame == NULL) {
         return STATUS_NO_MEMORY;
     }
-    put_big32(frame, (uint32_t)byte_count);
+    big_endian_put32(frame, (uint32_t)byte_count);
     memcpy(frame + SIZE_BYTES, header, HEADER_BYTES);
     uint8_t *at = frame + SIZE_BYTES + HEADER_BYTES + CRC_BYTES;
-    put_big32(at, (uint32_t)message_bytes);
+    big_endian_put32(at, (uint32_t)message_bytes);
     size_t packed_bytes = millrace__quorum__raft_message__pack(message, at + 4);
     check(packed_bytes == message_bytes);
     *out_frame = frame;
@@ -75,9 +62,9 @@ static enum status frame_new(Millrace__Quorum__RaftMessage *message,
 /* The payload is in: seals the frame. */
 static size_t frame_finish(uint8_t *frame)
 {
-    size_t byte_count = get_big32(frame);
+    size_t byte_count = big_endian_get32(frame);
     uint8_t *crc = frame + SIZE_BYTES + HEADER_BYTES;
-    put_big32(crc, crc32c(0, crc + CRC_BYTES, byte_count - HEADER_BYTES - CRC_BYTES));
+    big_endian_put32(crc, crc32c(0, crc + CRC_BYTES, byte_count - HEADER_BYTES - CRC_BYTES));
     return SIZE_BYTES + byte_count;
 }
 
@@ -516,10 +503,10 @@ static enum status decode_frame(const uint8_t *bytes, size_t byte_count,
         return STATUS_MALFORMED;
     }
     const uint8_t *at = bytes + HEADER_BYTES;
-    if (crc32c(0, at + CRC_BYTES, byte_count - HEADER_BYTES - CRC_BYTES) != get_big32(at)) {
+    if (crc32c(0, at + CRC_BYTES, byte_count - HEADER_BYTES - CRC_BYTES) != big_endian_get32(at)) {
         return STATUS_MALFORMED;
     }
-    size_t message_bytes = get_big32(at + CRC_BYTES);
+    size_t message_bytes = big_endian_get32(at + CRC_BYTES);
     if (message_bytes > byte_count - FIXED_BYTES) {
         return STATUS_MALFORMED;
     }

@@ -1,6 +1,6 @@
 #include "broker/log/journal_format.h"
 
-#include "broker/log/big_endian.h"
+#include "proto/wire/big_endian.h"
 #include "proto/sys/check.h"
 #include "proto/wire/crc32c.h"
 

@@ -1,6 +1,6 @@
 #include "broker/log/log.h"
 
-#include "broker/log/big_endian.h"
+#include "proto/wire/big_endian.h"
 #include "broker/log/checkpoint.h"
 #include "broker/log/log_cut.h"
 #include "broker/log/log_life.h"

@@ -2,7 +2,7 @@
  * `checkpoint-base`, whose replacement is the moment from which they do not count any more. */
 #include "broker/log/log.h"
 
-#include "broker/log/big_endian.h"
+#include "proto/wire/big_endian.h"
 #include "broker/log/checkpoint_base.h"
 #include "broker/log/journal_reader.h"
 #include "broker/log/log_directory.h"

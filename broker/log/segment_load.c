@@ -1,6 +1,6 @@
 #include "broker/log/segment_load.h"
 
-#include "broker/log/big_endian.h"
+#include "proto/wire/big_endian.h"
 #include "broker/log/rebuild.h"
 #include "proto/sys/check.h"
 #include "proto/wire/crc32c.h"

@@ -1,6 +1,6 @@
 #include "broker/log/txn_index.h"
 
-#include "broker/log/big_endian.h"
+#include "proto/wire/big_endian.h"
 #include "broker/log/entry_room.h"
 #include "proto/sys/check.h"
 

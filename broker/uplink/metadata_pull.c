@@ -2,6 +2,7 @@
 
 #include "broker/metadata/image_snapshot.h"
 #include "proto/sys/check.h"
+#include "proto/wire/big_endian.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,10 +132,8 @@ static void call_on_done(struct link_call *call, enum status status)
 
 static void ask(struct metadata_pull *self)
 {
-    uint64_t index = __builtin_bswap64(self->known_index);
-    uint32_t wait_ms = __builtin_bswap32(METADATA_PULL_WAIT_MS);
-    memcpy(self->request, &index, sizeof index);
-    memcpy(self->request + sizeof index, &wait_ms, sizeof wait_ms);
+    big_endian_put64(self->request, self->known_index);
+    big_endian_put32(self->request + sizeof self->known_index, METADATA_PULL_WAIT_MS);
     self->body = (struct wire_slice){self->request, sizeof self->request};
     self->call = (struct link_call){.api_key = METADATA_PULL_KEY,
                                     .body = &self->body,

@@ -1,6 +1,7 @@
 #include "processor/state/group_key.h"
 
 #include "proto/sys/check.h"
+#include "proto/wire/big_endian.h"
 
 #include <string.h>
 #include <xxhash.h>
@@ -12,32 +13,6 @@ enum { TEXT_ZERO = 0xff, TEXT_END = 0x01 };
 #define BIGINT_SIGN 0x8000000000000000U
 
 /* ---- numbers, so that they sort as bytes */
-
-static void put_uint32(uint8_t *place, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    memcpy(place, &value, sizeof value);
-}
-
-static void put_uint64(uint8_t *place, uint64_t value)
-{
-    value = __builtin_bswap64(value);
-    memcpy(place, &value, sizeof value);
-}
-
-static uint32_t take_uint32(const uint8_t *place)
-{
-    uint32_t value = 0;
-    memcpy(&value, place, sizeof value);
-    return __builtin_bswap32(value);
-}
-
-static uint64_t take_uint64(const uint8_t *place)
-{
-    uint64_t value = 0;
-    memcpy(&value, place, sizeof value);
-    return __builtin_bswap64(value);
-}
 
 static uint64_t bits_of_double(double value)
 {
@@ -131,19 +106,19 @@ static void encode_fixed(const struct column *column, uint32_t row, uint8_t *pla
         place[0] = column_bool(column, row) ? 1 : 0;
         break;
     case VALUE_INT:
-        put_uint32(place, (uint32_t)column->values.ints[row] ^ INT_SIGN);
+        big_endian_put32(place, (uint32_t)column->values.ints[row] ^ INT_SIGN);
         break;
     case VALUE_BIGINT:
     case VALUE_TIMESTAMPTZ:
-        put_uint64(place, (uint64_t)column->values.bigints[row] ^ BIGINT_SIGN);
+        big_endian_put64(place, (uint64_t)column->values.bigints[row] ^ BIGINT_SIGN);
         break;
     case VALUE_DOUBLE:
-        put_uint64(place, bits_of_double(column->values.doubles[row]));
+        big_endian_put64(place, bits_of_double(column->values.doubles[row]));
         break;
     case VALUE_INTERVAL:
-        put_uint32(place, (uint32_t)column->values.intervals[row].months ^ INT_SIGN);
-        put_uint32(place + 4, (uint32_t)column->values.intervals[row].days ^ INT_SIGN);
-        put_uint64(place + 8, (uint64_t)column->values.intervals[row].micros ^ BIGINT_SIGN);
+        big_endian_put32(place, (uint32_t)column->values.intervals[row].months ^ INT_SIGN);
+        big_endian_put32(place + 4, (uint32_t)column->values.intervals[row].days ^ INT_SIGN);
+        big_endian_put64(place + 8, (uint64_t)column->values.intervals[row].micros ^ BIGINT_SIGN);
         break;
     case VALUE_TEXT:
         check_unreachable("text has no fixed size");
@@ -326,20 +301,20 @@ static void decode_fixed(struct column *column, uint32_t row, const uint8_t *pla
         }
         break;
     case VALUE_INT:
-        column->values.ints[row] = (int32_t)(take_uint32(place) ^ INT_SIGN);
+        column->values.ints[row] = (int32_t)(big_endian_get32(place) ^ INT_SIGN);
         break;
     case VALUE_BIGINT:
     case VALUE_TIMESTAMPTZ:
-        column->values.bigints[row] = (int64_t)(take_uint64(place) ^ BIGINT_SIGN);
+        column->values.bigints[row] = (int64_t)(big_endian_get64(place) ^ BIGINT_SIGN);
         break;
     case VALUE_DOUBLE:
-        column->values.doubles[row] = double_of_bits(take_uint64(place));
+        column->values.doubles[row] = double_of_bits(big_endian_get64(place));
         break;
     case VALUE_INTERVAL:
         column->values.intervals[row] =
-            (struct interval){.months = (int32_t)(take_uint32(place) ^ INT_SIGN),
-                              .days = (int32_t)(take_uint32(place + 4) ^ INT_SIGN),
-                              .micros = (int64_t)(take_uint64(place + 8) ^ BIGINT_SIGN)};
+            (struct interval){.months = (int32_t)(big_endian_get32(place) ^ INT_SIGN),
+                              .days = (int32_t)(big_endian_get32(place + 4) ^ INT_SIGN),
+                              .micros = (int64_t)(big_endian_get64(place + 8) ^ BIGINT_SIGN)};
         break;
     case VALUE_TEXT:
         check_unreachable("text has no fixed size");

@@ -21,7 +21,7 @@ enum status batch_measure(const void *bytes, size_t byte_count, uint32_t *out_by
         return STATUS_UNSUPPORTED;
     }
     /* Compared without sign, a negative length is too long. */
-    uint32_t length = batch_load32(frame + 8);
+    uint32_t length = big_endian_get32(frame + 8);
     if (length < LENGTH_MIN || length > LENGTH_MAX) {
         return STATUS_MALFORMED;
     }
@@ -80,7 +80,7 @@ static void patch_checksum(uint8_t *batch, const uint8_t before[STAMPED_BYTES])
     for (size_t i = 0; i < STAMPED_BYTES; i++) {
         difference[i] = before[i] ^ batch[BATCH_CHECKSUMMED_FROM + i];
     }
-    uint32_t byte_count = batch_load32(batch + 8) + BATCH_FRAME_BYTES;
+    uint32_t byte_count = big_endian_get32(batch + 8) + BATCH_FRAME_BYTES;
     check(byte_count >= BATCH_HEADER_BYTES);
 
     /* Complemented on both sides, since the finished value starts and ends with a complement. */
@@ -91,29 +91,29 @@ static void patch_checksum(uint8_t *batch, const uint8_t before[STAMPED_BYTES])
             remainder = crc_multiply(remainder, crc_shifts[i]);
         }
     }
-    batch_store32(batch + 17, batch_load32(batch + 17) ^ remainder);
+    big_endian_put32(batch + 17, big_endian_get32(batch + 17) ^ remainder);
 }
 
 void batch_stamp_offset(uint8_t *batch, int64_t base_offset, int32_t leader_epoch)
 {
     check(base_offset >= 0);
 
-    batch_store64(batch, (uint64_t)base_offset);
-    batch_store32(batch + 12, (uint32_t)leader_epoch);
+    big_endian_put64(batch, (uint64_t)base_offset);
+    big_endian_put32(batch + 12, (uint32_t)leader_epoch);
 }
 
 static void stamp_time(uint8_t *batch, uint16_t time_flag, int64_t max_timestamp_ms)
 {
-    uint16_t attributes = batch_load16(batch + 21);
+    uint16_t attributes = big_endian_get16(batch + 21);
     uint16_t wanted = (uint16_t)((attributes & ~BATCH_LOG_APPEND_TIME) | time_flag);
-    if (attributes == wanted && batch_load64(batch + 35) == (uint64_t)max_timestamp_ms) {
+    if (attributes == wanted && big_endian_get64(batch + 35) == (uint64_t)max_timestamp_ms) {
         return;
     }
 
     uint8_t before[STAMPED_BYTES];
     memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
-    batch_store16(batch + 21, wanted);
-    batch_store64(batch + 35, (uint64_t)max_timestamp_ms);
+    big_endian_put16(batch + 21, wanted);
+    big_endian_put64(batch + 35, (uint64_t)max_timestamp_ms);
     patch_checksum(batch, before);
 }
 
@@ -136,8 +136,8 @@ void batch_stamp_producer(uint8_t *batch, int64_t producer_id, int16_t producer_
 
     uint8_t before[STAMPED_BYTES];
     memcpy(before, batch + BATCH_CHECKSUMMED_FROM, sizeof before);
-    batch_store64(batch + 43, (uint64_t)producer_id);
-    batch_store16(batch + 51, (uint16_t)producer_epoch);
-    batch_store32(batch + 53, (uint32_t)base_sequence);
+    big_endian_put64(batch + 43, (uint64_t)producer_id);
+    big_endian_put16(batch + 51, (uint16_t)producer_epoch);
+    big_endian_put32(batch + 53, (uint32_t)base_sequence);
     patch_checksum(batch, before);
 }

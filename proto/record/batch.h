@@ -27,11 +27,11 @@
 
 #include "proto/record/compression.h"
 #include "proto/sys/status.h"
+#include "proto/wire/big_endian.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define BATCH_MAGIC 2
 #define BATCH_HEADER_BYTES 61U
@@ -77,63 +77,24 @@ void batch_stamp_create_time(uint8_t *batch, int64_t max_timestamp_ms);
 void batch_stamp_producer(uint8_t *batch, int64_t producer_id, int16_t producer_epoch,
                           int32_t base_sequence);
 
-static inline uint16_t batch_load16(const uint8_t *place)
-{
-    uint16_t raw;
-    memcpy(&raw, place, sizeof raw);
-    return __builtin_bswap16(raw);
-}
-
-static inline uint32_t batch_load32(const uint8_t *place)
-{
-    uint32_t raw;
-    memcpy(&raw, place, sizeof raw);
-    return __builtin_bswap32(raw);
-}
-
-static inline uint64_t batch_load64(const uint8_t *place)
-{
-    uint64_t raw;
-    memcpy(&raw, place, sizeof raw);
-    return __builtin_bswap64(raw);
-}
-
-static inline void batch_store16(uint8_t *place, uint16_t value)
-{
-    uint16_t raw = __builtin_bswap16(value);
-    memcpy(place, &raw, sizeof raw);
-}
-
-static inline void batch_store32(uint8_t *place, uint32_t value)
-{
-    uint32_t raw = __builtin_bswap32(value);
-    memcpy(place, &raw, sizeof raw);
-}
-
-static inline void batch_store64(uint8_t *place, uint64_t value)
-{
-    uint64_t raw = __builtin_bswap64(value);
-    memcpy(place, &raw, sizeof raw);
-}
-
 static inline int64_t batch_base_offset(const struct batch_view *self)
 {
-    return (int64_t)batch_load64(self->bytes);
+    return (int64_t)big_endian_get64(self->bytes);
 }
 
 static inline int32_t batch_leader_epoch(const struct batch_view *self)
 {
-    return (int32_t)batch_load32(self->bytes + 12);
+    return (int32_t)big_endian_get32(self->bytes + 12);
 }
 
 static inline uint32_t batch_crc(const struct batch_view *self)
 {
-    return batch_load32(self->bytes + 17);
+    return big_endian_get32(self->bytes + 17);
 }
 
 static inline uint16_t batch_attributes(const struct batch_view *self)
 {
-    return batch_load16(self->bytes + 21);
+    return big_endian_get16(self->bytes + 21);
 }
 
 /* May be none of the enum's. */
@@ -164,7 +125,7 @@ static inline bool batch_has_delete_horizon(const struct batch_view *self)
 
 static inline int32_t batch_last_offset_delta(const struct batch_view *self)
 {
-    return (int32_t)batch_load32(self->bytes + 23);
+    return (int32_t)big_endian_get32(self->bytes + 23);
 }
 
 /* Wraps instead of overflowing, since both parts may come from outside. */
@@ -181,27 +142,27 @@ static inline int64_t batch_next_offset(const struct batch_view *self)
 
 static inline int64_t batch_base_timestamp(const struct batch_view *self)
 {
-    return (int64_t)batch_load64(self->bytes + 27);
+    return (int64_t)big_endian_get64(self->bytes + 27);
 }
 
 static inline int64_t batch_max_timestamp(const struct batch_view *self)
 {
-    return (int64_t)batch_load64(self->bytes + 35);
+    return (int64_t)big_endian_get64(self->bytes + 35);
 }
 
 static inline int64_t batch_producer_id(const struct batch_view *self)
 {
-    return (int64_t)batch_load64(self->bytes + 43);
+    return (int64_t)big_endian_get64(self->bytes + 43);
 }
 
 static inline int16_t batch_producer_epoch(const struct batch_view *self)
 {
-    return (int16_t)batch_load16(self->bytes + 51);
+    return (int16_t)big_endian_get16(self->bytes + 51);
 }
 
 static inline int32_t batch_base_sequence(const struct batch_view *self)
 {
-    return (int32_t)batch_load32(self->bytes + 53);
+    return (int32_t)big_endian_get32(self->bytes + 53);
 }
 
 /* 2^31 - 1 is followed by 0; -1 without a sequence. */
@@ -217,7 +178,7 @@ static inline int32_t batch_last_sequence(const struct batch_view *self)
 
 static inline int32_t batch_record_count(const struct batch_view *self)
 {
-    return (int32_t)batch_load32(self->bytes + 57);
+    return (int32_t)big_endian_get32(self->bytes + 57);
 }
 
 /* The records as they are stored, compressed or not. */

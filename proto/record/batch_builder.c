@@ -222,20 +222,20 @@ static void put_header(struct batch_builder *self, const struct batch_builder_fi
         attributes |= options->keep->has_delete_horizon ? BATCH_DELETE_HORIZON : 0;
     }
     uint8_t *header = self->bytes;
-    batch_store64(header, (uint64_t)options->base_offset);
-    batch_store32(header + 8, (uint32_t)(self->byte_count - BATCH_FRAME_BYTES));
-    batch_store32(header + 12, (uint32_t)options->leader_epoch);
+    big_endian_put64(header, (uint64_t)options->base_offset);
+    big_endian_put32(header + 8, (uint32_t)(self->byte_count - BATCH_FRAME_BYTES));
+    big_endian_put32(header + 12, (uint32_t)options->leader_epoch);
     header[16] = BATCH_MAGIC;
-    batch_store16(header + 21, attributes);
-    batch_store32(header + 23, (uint32_t)last_offset_delta);
-    batch_store64(header + 27, (uint64_t)self->base_timestamp_ms);
-    batch_store64(header + 35, (uint64_t)max_timestamp_ms);
-    batch_store64(header + 43, (uint64_t)options->producer_id);
-    batch_store16(header + 51, (uint16_t)options->producer_epoch);
-    batch_store32(header + 53, (uint32_t)options->base_sequence);
-    batch_store32(header + 57, (uint32_t)self->record_count);
-    batch_store32(header + 17, crc32c(0, header + BATCH_CHECKSUMMED_FROM,
-                                      self->byte_count - BATCH_CHECKSUMMED_FROM));
+    big_endian_put16(header + 21, attributes);
+    big_endian_put32(header + 23, (uint32_t)last_offset_delta);
+    big_endian_put64(header + 27, (uint64_t)self->base_timestamp_ms);
+    big_endian_put64(header + 35, (uint64_t)max_timestamp_ms);
+    big_endian_put64(header + 43, (uint64_t)options->producer_id);
+    big_endian_put16(header + 51, (uint16_t)options->producer_epoch);
+    big_endian_put32(header + 53, (uint32_t)options->base_sequence);
+    big_endian_put32(header + 57, (uint32_t)self->record_count);
+    big_endian_put32(header + 17, crc32c(0, header + BATCH_CHECKSUMMED_FROM,
+                                         self->byte_count - BATCH_CHECKSUMMED_FROM));
 }
 
 /* In place, since a result that is not smaller is not used. */

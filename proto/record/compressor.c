@@ -108,7 +108,7 @@ static enum status snappy_run(struct compressor *self, struct wire_slice input,
         snappy_status code =
             snappy_compress(next, taken, (char *)self->bytes + made + 4, &block_bytes);
         check(code == SNAPPY_OK);
-        batch_store32(self->bytes + made, (uint32_t)block_bytes);
+        big_endian_put32(self->bytes + made, (uint32_t)block_bytes);
         made += 4 + block_bytes;
         next += taken;
         left -= taken;

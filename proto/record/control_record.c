@@ -14,18 +14,18 @@ static enum control_record_type type_of(uint16_t number)
 
 enum status control_record_decode(const struct record *record, struct control_record *out_control)
 {
-    if (record->key.byte_count < KEY_BYTES || (int16_t)batch_load16(record->key.bytes) < 0) {
+    if (record->key.byte_count < KEY_BYTES || (int16_t)big_endian_get16(record->key.bytes) < 0) {
         return STATUS_MALFORMED;
     }
-    struct control_record control = {.type = type_of(batch_load16(record->key.bytes + 2)),
+    struct control_record control = {.type = type_of(big_endian_get16(record->key.bytes + 2)),
                                      .coordinator_epoch = -1};
     if (control.type == CONTROL_RECORD_ABORT || control.type == CONTROL_RECORD_COMMIT) {
         /* A later version may add fields behind these. */
         if (record->value.byte_count < MARKER_VALUE_BYTES ||
-            (int16_t)batch_load16(record->value.bytes) < 0) {
+            (int16_t)big_endian_get16(record->value.bytes) < 0) {
             return STATUS_MALFORMED;
         }
-        control.coordinator_epoch = (int32_t)batch_load32(record->value.bytes + 2);
+        control.coordinator_epoch = (int32_t)big_endian_get32(record->value.bytes + 2);
     }
     *out_control = control;
     return STATUS_OK;
@@ -50,10 +50,9 @@ enum status control_record_of_batch(const struct batch_view *batch,
 void control_record_encode_marker(const struct control_record_marker *marker,
                                   uint8_t out_bytes[CONTROL_RECORD_MARKER_BYTES])
 {
-    uint32_t coordinator_epoch = __builtin_bswap32((uint32_t)marker->coordinator_epoch);
     uint8_t key[KEY_BYTES] = {0, 0, 0, marker->is_commit};
     uint8_t value[MARKER_VALUE_BYTES] = {0};
-    memcpy(value + 2, &coordinator_epoch, sizeof coordinator_epoch);
+    big_endian_put32(value + 2, (uint32_t)marker->coordinator_epoch);
     const struct batch_builder_record record = {
         .timestamp_ms = marker->timestamp_ms,
         .key = {.bytes = key, .byte_count = sizeof key},

@@ -121,7 +121,7 @@ static bool lz4_has_known_header(const struct decompressor *self)
     if (self->end - self->next < 7) {
         return false;
     }
-    uint32_t magic = __builtin_bswap32(batch_load32(self->next));
+    uint32_t magic = __builtin_bswap32(big_endian_get32(self->next));
     uint8_t flags = self->next[4];
     return magic == LZ4_FRAME_MAGIC && (flags & LZ4_FLAG_INDEPENDENT) != 0 &&
            (flags & LZ4_FLAGS_REFUSED) == 0;
@@ -244,7 +244,7 @@ static enum status snappy_take_xerial_header(struct decompressor *self)
 {
     if (self->end - self->next < (ptrdiff_t)XERIAL_HEADER_BYTES ||
         memcmp(self->next, xerial_magic, sizeof xerial_magic) != 0 ||
-        (int32_t)batch_load32(self->next + 8) < 1) {
+        (int32_t)big_endian_get32(self->next + 8) < 1) {
         return STATUS_MALFORMED;
     }
     self->next += XERIAL_HEADER_BYTES;
@@ -261,7 +261,7 @@ static enum status snappy_take_block(struct decompressor *self, struct wire_slic
         return STATUS_OK;
     }
     /* The first thing in a stream is a header, and streams may be strung together. */
-    while (self->end - self->next >= 4 && batch_load32(self->next) == XERIAL_MAGIC_HEAD) {
+    while (self->end - self->next >= 4 && big_endian_get32(self->next) == XERIAL_MAGIC_HEAD) {
         TRY(snappy_take_xerial_header(self));
     }
     size_t left = (size_t)(self->end - self->next);
@@ -269,7 +269,7 @@ static enum status snappy_take_block(struct decompressor *self, struct wire_slic
         out_block->byte_count = 0;
         return STATUS_OK;
     }
-    uint32_t byte_count = left < 4 ? 0 : batch_load32(self->next);
+    uint32_t byte_count = left < 4 ? 0 : big_endian_get32(self->next);
     if (byte_count == 0 || byte_count > left - 4) {
         return STATUS_MALFORMED;
     }
@@ -384,7 +384,7 @@ static uint64_t zstd_promised_content(const struct decompressor *self)
 static uint64_t zstd_window_wanted(const struct decompressor *self)
 {
     size_t left = (size_t)(self->end - self->next);
-    if (left < 6 || __builtin_bswap32(batch_load32(self->next)) != ZSTD_FRAME_MAGIC) {
+    if (left < 6 || __builtin_bswap32(big_endian_get32(self->next)) != ZSTD_FRAME_MAGIC) {
         return 0;
     }
     if ((self->next[4] & ZSTD_SINGLE_SEGMENT) != 0) {

@@ -6,7 +6,7 @@
 
 static inline void batch_seal(uint8_t *batch, size_t byte_count)
 {
-    batch_store32(batch + 8, (uint32_t)(byte_count - BATCH_FRAME_BYTES));
-    batch_store32(batch + 17,
-                  crc32c(0, batch + BATCH_CHECKSUMMED_FROM, byte_count - BATCH_CHECKSUMMED_FROM));
+    big_endian_put32(batch + 8, (uint32_t)(byte_count - BATCH_FRAME_BYTES));
+    big_endian_put32(
+        batch + 17, crc32c(0, batch + BATCH_CHECKSUMMED_FROM, byte_count - BATCH_CHECKSUMMED_FROM));
 }

@@ -67,7 +67,7 @@ static struct log_match_batch batch_of(const struct batch_view *batch)
     return (struct log_match_batch){.base_offset = batch_base_offset(batch),
                                     .next_offset = batch_next_offset(batch),
                                     .leader_epoch = batch_leader_epoch(batch),
-                                    .checksum = batch_load32(batch->bytes + 17)};
+                                    .checksum = big_endian_get32(batch->bytes + 17)};
 }
 
 /* The batch that holds `offset`; NULL: none does. */

@@ -111,46 +111,46 @@ static void damage(enum damage what, uint8_t *bytes, struct kafka_talk_produce *
         bytes[16] = 1;
         return;
     case DAMAGE_BASE_OFFSET:
-        batch_store64(bytes, 5);
+        big_endian_put64(bytes, 5);
         return;
     case DAMAGE_LENGTH_SHORT:
-        batch_store32(bytes + 8, 48);
+        big_endian_put32(bytes + 8, 48);
         return;
     case DAMAGE_LENGTH_LONG:
-        batch_store32(bytes + 8, (uint32_t)count);
+        big_endian_put32(bytes + 8, (uint32_t)count);
         return;
     case DAMAGE_CHECKSUM:
         bytes[count - 1] ^= 1;
         return;
     case DAMAGE_CODEC:
-        batch_store16(bytes + 21, 5);
+        big_endian_put16(bytes + 21, 5);
         break;
     case DAMAGE_COUNT_ZERO:
-        batch_store32(bytes + 57, 0);
+        big_endian_put32(bytes + 57, 0);
         break;
     case DAMAGE_COUNT_TWO:
-        batch_store32(bytes + 57, 2);
-        batch_store32(bytes + 23, 1);
+        big_endian_put32(bytes + 57, 2);
+        big_endian_put32(bytes + 23, 1);
         break;
     case DAMAGE_LAST_DELTA:
-        batch_store32(bytes + 23, 7);
+        big_endian_put32(bytes + 23, 7);
         break;
     case DAMAGE_CONTROL:
-        batch_store16(bytes + 21, 0x20);
+        big_endian_put16(bytes + 21, 0x20);
         break;
     case DAMAGE_SEQUENCE:
-        batch_store64(bytes + 43, 9);
-        batch_store16(bytes + 51, 0);
+        big_endian_put64(bytes + 43, 9);
+        big_endian_put16(bytes + 51, 0);
         break;
     case DAMAGE_TRANSACTIONAL:
-        batch_store16(bytes + 21, 0x10);
-        batch_store64(bytes + 43, 9);
-        batch_store16(bytes + 51, 0);
-        batch_store32(bytes + 53, 0);
+        big_endian_put16(bytes + 21, 0x10);
+        big_endian_put64(bytes + 43, 9);
+        big_endian_put16(bytes + 51, 0);
+        big_endian_put32(bytes + 53, 0);
         break;
     case DAMAGE_TIMESTAMP:
-        batch_store64(bytes + 27, (uint64_t)-5);
-        batch_store64(bytes + 35, (uint64_t)-5);
+        big_endian_put64(bytes + 27, (uint64_t)-5);
+        big_endian_put64(bytes + 35, (uint64_t)-5);
         break;
     case DAMAGE_RECORD_LENGTH:
         bytes[61] = 0x7e;
@@ -249,7 +249,7 @@ Test(serve_produce, a_clients_append_time_flag_does_not_stay_on_a_create_time_to
             .topic = "t", .partition = 2, .acks = 1, .bytes = bytes};
         const uint8_t *sound = kafka_talk_batch(&client, &plain, &produce.byte_count);
         memcpy(bytes, sound, produce.byte_count);
-        batch_store16(bytes + 21, (uint16_t)(batch_load16(bytes + 21) | 0x08));
+        big_endian_put16(bytes + 21, (uint16_t)(big_endian_get16(bytes + 21) | 0x08));
         batch_seal(bytes, produce.byte_count);
         cr_assert_eq(kafka_talk_produce(&client, &produce).error_code, 0);
         struct kafka_talk_fetch fetch = {.topic = "t", .partition = 2, .offset = 20 * codec};

@@ -59,14 +59,14 @@ Test(batch, lengths_that_no_batch_has_are_malformed)
     uint32_t byte_count = 0;
 
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        batch_store32(batch + 8, lengths[i]);
+        big_endian_put32(batch + 8, lengths[i]);
         cr_expect_eq(batch_measure(batch, 100, &byte_count), STATUS_MALFORMED, "%u", lengths[i]);
         cr_expect_eq(batch_measure(batch, BATCH_FRAME_BYTES, &byte_count), STATUS_MALFORMED);
     }
-    batch_store32(batch + 8, 0x7ffffff3U);
+    big_endian_put32(batch + 8, 0x7ffffff3U);
     cr_expect_eq(batch_measure(batch, 100, &byte_count), STATUS_OK);
     cr_expect_eq(byte_count, INT32_MAX);
-    batch_store32(batch + 8, 49);
+    big_endian_put32(batch + 8, 49);
     cr_expect_eq(batch_measure(batch, 100, &byte_count), STATUS_OK);
     cr_expect_eq(byte_count, BATCH_HEADER_BYTES);
     free(batch);
@@ -77,7 +77,7 @@ Test(batch, older_magic_is_unsupported_whatever_its_length)
     uint8_t *batch = batch_of_size(100);
     uint32_t byte_count = 0;
     batch[16] = 1;
-    batch_store32(batch + 8, 24);
+    big_endian_put32(batch + 8, 24);
 
     cr_expect_eq(batch_measure(batch, 100, &byte_count), STATUS_UNSUPPORTED);
     free(batch);
@@ -128,13 +128,13 @@ Test(batch, sequence_after_the_greatest_is_zero)
 {
     uint8_t *batch = batch_of_size(100);
     struct batch_view view = view_of(batch, 100);
-    batch_store32(batch + 53, INT32_MAX - 1);
+    big_endian_put32(batch + 53, INT32_MAX - 1);
 
-    batch_store32(batch + 23, 1);
+    big_endian_put32(batch + 23, 1);
     cr_expect_eq(batch_last_sequence(&view), INT32_MAX);
-    batch_store32(batch + 23, 2);
+    big_endian_put32(batch + 23, 2);
     cr_expect_eq(batch_last_sequence(&view), 0);
-    batch_store32(batch + 53, UINT32_MAX);
+    big_endian_put32(batch + 53, UINT32_MAX);
     cr_expect_eq(batch_last_sequence(&view), -1);
     free(batch);
 }

@@ -76,7 +76,7 @@ static void finish_good(void)
 static enum batch_fault fault_after_change(size_t position, uint32_t value)
 {
     finish_good();
-    batch_store32(builder.bytes + position, value);
+    big_endian_put32(builder.bytes + position, value);
     batch_seal(builder.bytes, batch.byte_count);
     return fault();
 }
@@ -146,8 +146,8 @@ Test(batch_check, last_delta_fits_the_count)
 Test(batch_check, client_sends_one_record_at_least)
 {
     finish_good();
-    batch_store32(builder.bytes + 23, UINT32_MAX);
-    batch_store32(builder.bytes + 57, 0);
+    big_endian_put32(builder.bytes + 23, UINT32_MAX);
+    big_endian_put32(builder.bytes + 57, 0);
     batch_seal(builder.bytes, batch.byte_count);
     cr_expect_eq(fault(), BATCH_FAULT_RECORD_COUNT);
 }
@@ -265,7 +265,7 @@ Test(batch_check, offset_deltas_are_the_indexes)
     struct batch_builder_finish options = BATCH_BUILDER_FINISH_PLAIN;
     cr_assert_eq(batch_builder_append_at(&builder, &record, 1), STATUS_OK);
     cr_assert_eq(batch_builder_finish(&builder, &options, NULL, &batch), STATUS_OK);
-    batch_store32(builder.bytes + 23, 0);
+    big_endian_put32(builder.bytes + 23, 0);
     batch_seal(builder.bytes, batch.byte_count);
 
     cr_expect_eq(fault(), BATCH_FAULT_OFFSET_DELTA);
@@ -366,9 +366,9 @@ static uint8_t *batch_of_bytes(const void *bytes, size_t byte_count, enum compre
     uint8_t *made = calloc(1, BATCH_HEADER_BYTES + byte_count);
     cr_assert_not_null(made);
     made[16] = BATCH_MAGIC;
-    batch_store16(made + 21, (uint16_t)codec);
-    batch_store64(made + 43, UINT64_MAX);
-    batch_store32(made + 57, 1);
+    big_endian_put16(made + 21, (uint16_t)codec);
+    big_endian_put64(made + 43, UINT64_MAX);
+    big_endian_put32(made + 57, 1);
     memcpy(made + BATCH_HEADER_BYTES, bytes, byte_count);
     batch_seal(made, BATCH_HEADER_BYTES + byte_count);
     batch = (struct batch_view){.bytes = made,
@@ -413,9 +413,9 @@ static enum batch_fault stored_after_change(int64_t base_offset, uint32_t last_d
 {
     batch_builder_reset(&builder);
     finish_good();
-    batch_store64(builder.bytes, (uint64_t)base_offset);
-    batch_store32(builder.bytes + 23, last_delta);
-    batch_store32(builder.bytes + 57, record_count);
+    big_endian_put64(builder.bytes, (uint64_t)base_offset);
+    big_endian_put32(builder.bytes + 23, last_delta);
+    big_endian_put32(builder.bytes + 57, record_count);
     batch_seal(builder.bytes, batch.byte_count);
     enum status status = batch_check_stored(&batch, &verdict);
     cr_expect_eq(status, batch_fault_status(verdict.fault));

@@ -56,7 +56,7 @@ Test(batch_iterator, broken_batch_stops_the_walk_for_good)
 {
     struct batch_iterator iterator;
     struct batch_view batch;
-    batch_store32(run + BATCH_BYTES + 8, 5);
+    big_endian_put32(run + BATCH_BYTES + 8, 5);
     batch_iterator_init(&iterator, run, RUN_BYTES);
 
     cr_expect_eq(batch_iterator_next(&iterator, &batch), STATUS_OK);

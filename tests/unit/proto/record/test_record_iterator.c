@@ -183,7 +183,7 @@ static enum status last_with_count(uint32_t record_count)
     append(0, "k", "v");
     append(0, "k", "v");
     finish();
-    batch_store32(builder.bytes + 57, record_count);
+    big_endian_put32(builder.bytes + 57, record_count);
     TRY(record_iterator_init(&iterator, &batch, NULL, NULL));
     enum status status = next(&iterator, &record);
     while (status == STATUS_OK) {

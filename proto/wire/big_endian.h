@@ -1,7 +1,7 @@
-/* Big-endian numbers at a place in memory, as Kafka's files hold them; no bounds of its own.
+/* Big-endian numbers at a place in memory, as the wire and Kafka's files hold them.
  *
- * For fixed layouts whose size the caller has checked; what is read field by field from outside
- * goes through proto/wire/reader.h. Owner: none. Loop: any. */
+ * No bounds of its own: for fixed layouts whose size the caller has checked. What is read field by
+ * field from outside goes through proto/wire/reader.h. Owner: none. Loop: any. */
 #pragma once
 
 #include <endian.h>
