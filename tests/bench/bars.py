@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 
@@ -85,8 +84,6 @@ def say(name, value, unit, bar, is_met):
 
 def one_broker(bars):
     with bars.cluster(1) as cluster:
-        time_to_rest = threading.Event()
-        time_to_rest.wait(2)
         idle = resident_mib(cluster.pids[0])
         say('idle broker', idle, 'MiB', '<= 64', idle <= 64)
         bars.drive(cluster.bootstrap, cluster.pids, 'topic', topic='p1', partitions=1, rf=1)

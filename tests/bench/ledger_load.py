@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Broker, need, skip  # noqa: E402
+from broker_process import Broker, skip  # noqa: E402
+from claims import need, wait_for  # noqa: E402
 
 try:
     from confluent_kafka.admin import AdminClient, NewTopic
@@ -16,6 +17,7 @@ except ImportError:
     skip('python3-confluent-kafka is not installed')
 
 COMMITS = 1000000
+LOAD_SECONDS = 600
 PARTITIONS = 100
 
 
@@ -44,8 +46,7 @@ class Wire:
 
 
 def find(wire):
-    while struct.unpack('>h', wire.call(10, 0, text('g'))[:2])[0] != 0:
-        time.sleep(0.01)
+    wait_for('a coordinator', lambda: wire.call(10, 0, text('g'))[:2] == b'\0\0')
 
 
 def commit(wire, offset):
@@ -70,9 +71,8 @@ def load_seconds(broker, offset):
     """From the line `ready` on; the log's own recovery is over by then."""
     ready_at = time.monotonic()
     wire = Wire(broker)
-    while (found := committed(wire)) is None:
-        time.sleep(0.002)
-    need(found == offset, f'{found} instead of {offset}')
+    wait_for('the ledger', lambda: committed(wire) is not None, LOAD_SECONDS)
+    need(committed(wire) == offset, f'not committed: {offset}')
     return time.monotonic() - ready_at
 
 
@@ -83,8 +83,7 @@ def main():
         admin.create_topics([NewTopic('t', PARTITIONS, 1)])['t'].result(60)
         wire = Wire(broker)
         find(wire)
-        while committed(wire) is None:
-            time.sleep(0.01)
+        wait_for('the ledger', lambda: committed(wire) is not None)
         begun = time.monotonic()
         for offset in range(COMMITS // PARTITIONS):
             commit(wire, offset)

@@ -12,7 +12,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Cluster, need, skip  # noqa: E402
+from broker_process import Cluster, skip  # noqa: E402
+from claims import need, wait_for  # noqa: E402
 
 try:
     from confluent_kafka.admin import AdminClient, NewTopic
@@ -21,7 +22,6 @@ except ImportError:
 
 PARTITIONS = 8
 EPOCHS = int(os.environ.get('MILLRACE_EPOCHS', '500'))
-PAUSE = 0.004
 ID = 'bench'
 
 
@@ -98,25 +98,31 @@ class Wire:
 
 
 def leaders(cluster, topic, admin):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    homes = {}
+
+    def claim():
         listed = admin.list_topics(timeout=30)
         parts = listed.topics[topic].partitions if topic in listed.topics else {}
-        if len(parts) == PARTITIONS and all(len(part.isrs) == 3 for part in parts.values()):
-            return {index: ('127.0.0.1', cluster.brokers[part.leader].port)
-                    for index, part in parts.items()}
-        time.sleep(0.05)
-    raise AssertionError('not all in sync')
+        homes.update({index: ('127.0.0.1', cluster.brokers[part.leader].port)
+                      for index, part in parts.items() if len(part.isrs) == 3})
+        return len(homes) == PARTITIONS
+    wait_for('all in sync', claim)
+    return homes
+
+
+def taken(wire, *question):
+    """The first answer whose code, behind the throttle time, is 0."""
+    answers = []
+
+    def claim():
+        answers[:] = [wire.call(*question)]
+        return answers[0][4:6] == b'\0\0' or answers[0]
+    wait_for('an answer', claim)
+    return answers[0]
 
 
 def find_coordinator(address):
-    wire = Wire(address)
-    while True:
-        answer = wire.call(10, 1, text(ID) + struct.pack('>b', 1))
-        if struct.unpack('>h', answer[4:6])[0] == 0:
-            break
-        time.sleep(0.02)
-    rest = answer[6:]
+    rest = taken(Wire(address), 10, 1, text(ID) + struct.pack('>b', 1))[6:]
     message = struct.unpack('>h', rest[:2])[0]
     rest = rest[2 + max(message, 0):]
     length = struct.unpack('>h', rest[4:6])[0]
@@ -125,12 +131,8 @@ def find_coordinator(address):
 
 
 def begin(coordinator):
-    while True:
-        answer = coordinator.call(22, 1, text(ID) + struct.pack('>i', 60000))
-        code, producer, epoch = struct.unpack('>hqh', answer[4:16])
-        if code == 0:
-            return producer, epoch
-        time.sleep(0.02)
+    answer = taken(coordinator, 22, 1, text(ID) + struct.pack('>i', 60000))
+    return struct.unpack('>qh', answer[6:16])
 
 
 def produce(writers, homes, producer, epoch, value):
@@ -216,7 +218,6 @@ def main():
         offsets = {index: 0 for index in homes}
         answered, seen, cycles = [], [], []
         for turn in range(EPOCHS + 50):
-            time.sleep(PAUSE)  # Epochs come one at a time, as a processor's do.
             begun = time.perf_counter()
             for index, wire in readers.items():
                 ask_fetch(wire, index, offsets[index])

@@ -9,14 +9,15 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Broker, need, skip  # noqa: E402
+from broker_process import Broker, skip  # noqa: E402
+from claims import need, wait_for  # noqa: E402
 
 try:
     from confluent_kafka.admin import AdminClient, NewTopic
 except ImportError:
     skip('python3-confluent-kafka is not installed')
 
-from ledger_load import Wire, text  # noqa: E402
+from ledger_load import LOAD_SECONDS, Wire, text  # noqa: E402
 
 TRANSACTIONS = int(os.environ.get('MILLRACE_TRANSACTIONS', '1000000'))
 IDS = 1000
@@ -40,15 +41,14 @@ class Pipe(Wire):
 
 def find(wire):
     body = text('id-0') + struct.pack('>b', 1)
-    while struct.unpack('>h', wire.call(10, 1, body)[4:6])[0] != 0:
-        time.sleep(0.01)
+    wait_for('a coordinator', lambda: wire.call(10, 1, body)[4:6] == b'\0\0')
 
 
 def begin(wire):
     """Every id with its producer id."""
     bodies = [text(f'id-{k}') + struct.pack('>i', 60000) for k in range(IDS)]
-    while wire.call(22, 1, text('first') + struct.pack('>i', 60000))[4:6] != b'\0\0':
-        time.sleep(0.01)
+    first = text('first') + struct.pack('>i', 60000)
+    wait_for('a first producer', lambda: wire.call(22, 1, first)[4:6] == b'\0\0')
     producers = []
     for answer in wire.calls(22, 1, bodies):
         code, producer, epoch = struct.unpack('>hqh', answer[4:16])
@@ -69,20 +69,17 @@ def round_of(wire, producers):
     need(all(answer[4:6] == b'\0\0' for answer in ended), 'not committed')
 
 
-def is_there(wire, producers):
-    """The producer may go on; None while the ledger loads."""
-    body = (text('id-0') + struct.pack('>qh', producers[0], 0) + b'\1')
-    code = struct.unpack('>h', wire.call(26, 2, body)[4:6])[0]
-    return None if code in (14, 15, 16, 51) else code
-
-
 def load_seconds(broker, producers):
     """From the line `ready` on; the log's own recovery is over by then."""
     ready_at = time.monotonic()
     wire = Pipe(broker)
-    while (code := is_there(wire, producers)) is None:
-        time.sleep(0.002)
-    need(code == 0, f'the last commit is not known: {code}')
+    body = text('id-0') + struct.pack('>qh', producers[0], 0) + b'\1'
+
+    def claim():
+        code = struct.unpack('>h', wire.call(26, 2, body)[4:6])[0]
+        need(code in (0, 14, 15, 16, 51), f'the last commit is not known: {code}')
+        return code == 0 or code
+    wait_for('the ledger', claim, LOAD_SECONDS)
     return time.monotonic() - ready_at
 
 

@@ -21,20 +21,30 @@ import gzip
 import pathlib
 import struct
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Broker, need  # noqa: E402
+from broker_process import Broker  # noqa: E402
+from claims import need, wait_for  # noqa: E402
 from raw_calls import Calls  # noqa: E402
 from raw_wire import (CLOSED, batch, flexible_frame, frame, i8, i16, i32, i64,  # noqa: E402
                       many, record, text, unsigned, varint)
 
 PLAIN, FULL, COMPACT = 'plain', 'full', 'compact'
-WAIT_SECONDS = 60
 WAIT_CODES = (14, 15, 16, 51)
 INT32_TOP = 2**31 - 1
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 DAY_MS = 86_400_000
+
+
+def settled(play, codes=WAIT_CODES):
+    """The first code that does not ask to come again."""
+    told = []
+
+    def claim():
+        told[:] = [play()]
+        return told[0] not in codes or told[0]
+    wait_for('an answer', claim)
+    return told[0]
 
 
 # ---- frames and headers ----
@@ -530,12 +540,7 @@ def txn_rows():
 
     def end_twice_otherwise(calls, txn, pid, epoch):
         codes = [calls.add(txn, pid, epoch, PLAIN), calls.end(txn, pid, epoch)]
-        for _ in range(100):
-            codes[2:] = [calls.end(txn, pid, epoch, committed=False)]
-            if codes[2] != 51:
-                break
-            time.sleep(0.05)
-        return codes
+        return codes + [settled(lambda: calls.end(txn, pid, epoch, committed=False), (51,))]
     yield 'end of nothing', with_producer(lambda calls, *who: calls.end(*who)), 48
     yield 'abort of nothing', with_producer(lambda calls, *who: calls.end(*who, False)), 48
     yield 'commit, then abort', with_producer(end_twice_otherwise), [0, 0, 48]
@@ -584,14 +589,6 @@ def canary(calls, number):
     need(found[:2] == (0, 0) and f'canary {number}'.encode() in found[2], f'no canary in {found}')
 
 
-def retry(play):
-    """Until a coordinator is there."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (code := play()) in WAIT_CODES and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return code
-
-
 def prepare(calls):
     for name, configs in ((PLAIN, ()), ('canary', ()), ('held', ()), ('begun', ()), ('dot.ted', ()),
                           (FULL, [('record.validation', 'full')]),
@@ -604,10 +601,10 @@ def prepare(calls):
     for topic in ('held', 'begun'):
         need(calls.produce(topic, batch([record(index) for index in range(3)])) == 0, topic)
     need(calls.delete_records('begun', 3) == 0, 'the start did not move')
-    need(retry(lambda: calls.find_coordinator('g', 0)) == 0, 'no group coordinator')
-    need(retry(lambda: calls.find_coordinator('t', 1)) == 0, 'no transaction coordinator')
-    need(retry(lambda: calls.commit('tools', PLAIN, 1)) == 0, 'no commit')
-    need(retry(lambda: calls.producer('first')) == 0, 'no transactional producer')
+    need(settled(lambda: calls.find_coordinator('g', 0)) == 0, 'no group coordinator')
+    need(settled(lambda: calls.find_coordinator('t', 1)) == 0, 'no transaction coordinator')
+    need(settled(lambda: calls.commit('tools', PLAIN, 1)) == 0, 'no commit')
+    need(settled(lambda: calls.producer('first')) == 0, 'no transactional producer')
 
 
 def main():

@@ -4,18 +4,17 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'cluster'))
-from broker_process import Broker, Cluster, need  # noqa: E402
+from broker_process import Broker, Cluster  # noqa: E402
+from claims import need  # noqa: E402
+from our_member import PROGRAM, SECONDS, OurMember  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
 EXAMPLES = BUILD / 'client/examples'
-PROGRAM = BUILD / 'tests/round_trip'
 COUNT = int(os.environ.get('MILLRACE_RECORDS', '100000'))
 CODECS = {1: 'none', 2: 'gzip', 3: 'snappy', 4: 'lz4', 5: 'zstd'}
-SECONDS = 180
 os.environ['MILLRACE_FIRST_TIMESTAMP'] = str(int(time.time() * 1000))
 
 
@@ -53,43 +52,15 @@ def round_trip(bootstrap, victim, codec, name):
     need(said.strip() == f'found {COUNT} wrong 0 ingested {COUNT}', f'{name}: {said}')
 
 
-class Member:
-    """A member of a group in a process of its own."""
-
-    def __init__(self, bootstrap, topic, group):
-        self.numbers = tempfile.TemporaryFile('w+')
-        self.events = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([PROGRAM, 'group', bootstrap, topic, group],
-                                        stdout=self.numbers, stderr=self.events)
-
-    def told(self):
-        self.events.seek(0)
-        return self.events.read().split()
-
-    def read(self):
-        self.numbers.seek(0)
-        return [int(line) for line in self.numbers]
-
-    def await_told(self, *events):
-        until = time.time() + SECONDS
-        while self.told()[-len(events):] != list(events):
-            need(time.time() < until and self.process.poll() is None, f'told {self.told()}')
-            time.sleep(0.02)
-
-    def end(self):
-        need(self.process.wait(SECONDS) == 0, f'a member failed: {self.told()}')
-        return self.read()
-
-
 def groups(bootstrap, victim, name):
     """Members come while there is work; what they read between them is everything once."""
     topic, group, count = f'group-{name}', f'readers-{name}', COUNT // 10
     run(PROGRAM, 'produce', bootstrap, topic, count, 4)
-    one = Member(bootstrap, topic, group)
-    one.await_told('assigned')
-    two = Member(bootstrap, topic, group)
-    one.await_told('revoked', 'assigned')
-    two.await_told('assigned')
+    one = OurMember(bootstrap, topic, group)
+    one.wait_told('assigned')
+    two = OurMember(bootstrap, topic, group)
+    one.wait_told('revoked', 'assigned')
+    two.wait_told('assigned')
     if victim is not None:
         victim.kill()
         victim.start()

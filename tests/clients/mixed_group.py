@@ -3,42 +3,16 @@ Method: one broker; strangers and ours come and go in both orders; between them 
 one owner and every record is read once, and both read on from what the other has committed."""
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cluster'))
-from broker_process import Broker, need  # noqa: E402
+from broker_process import Broker  # noqa: E402
+from claims import need, wait_for  # noqa: E402
+from group_member import PARTITIONS, Member, check_committed, make_topic, produce  # noqa: E402
+from our_member import OurMember  # noqa: E402
 
-from group_member import (PARTITIONS, SECONDS, Member, check_committed, make_topic,  # noqa: E402
-                          produce, wait_for)
-
-PROGRAM = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build')) / 'tests/round_trip'
 os.environ['MILLRACE_FIRST_TIMESTAMP'] = '1'
 COUNT = 600
-
-
-class Ours:
-    """A member of our library in a process of its own; it leaves when nothing comes for 5 s."""
-
-    def __init__(self, broker, topic, group):
-        self.numbers = tempfile.TemporaryFile('w+')
-        self.events = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([PROGRAM, 'group', broker.bootstrap, topic, group],
-                                        stdout=self.numbers, stderr=self.events)
-
-    @property
-    def is_assigned(self):
-        self.events.seek(0)
-        return self.events.read().split()[-1:] == ['assigned']
-
-    @property
-    def values(self):
-        self.numbers.seek(0)
-        return [int(line) for line in self.numbers]
-
-    def end(self):
-        need(self.process.wait(SECONDS) == 0, f'ours failed with {self.process.returncode}')
 
 
 def both(broker, name, is_ours_first, strategy):
@@ -46,15 +20,16 @@ def both(broker, name, is_ours_first, strategy):
     topic, group = f'mixed-{name}', f'group-{name}'
     make_topic(broker, topic)
     settings = {'partition_assignment_strategy': strategy}
-    ours = Ours(broker, topic, group) if is_ours_first else None
+    ours = OurMember(broker.bootstrap, topic, group) if is_ours_first else None
     stranger = None
     if ours is not None:
-        wait_for('ours is in', lambda: ours.is_assigned)
+        ours.wait_told('assigned')
     stranger = Member(broker, topic, group, **settings)
     if ours is None:
         wait_for('the stranger owns all', lambda: len(stranger.owned) == PARTITIONS)
-        ours = Ours(broker, topic, group)
-    wait_for('they share', lambda: len(stranger.owned) == PARTITIONS // 2 and ours.is_assigned)
+        ours = OurMember(broker.bootstrap, topic, group)
+    wait_for('they share', lambda: len(stranger.owned) == PARTITIONS // 2)
+    ours.wait_told('assigned')
     produce(broker, topic, COUNT)
     wait_for('all is read', lambda: len(stranger.values) + len(ours.values) >= COUNT)
     need(sorted(stranger.values + ours.values) == list(range(COUNT)), 'not once each')

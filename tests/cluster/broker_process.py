@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 
+from claims import need
+
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
 READY_SECONDS = 60
 
@@ -20,12 +22,6 @@ def skip(why):
     """Ends the test program as skipped, with the reason."""
     print(f'skipped: {why}')
     sys.exit(77)
-
-
-def need(condition, text):
-    """A claim that must hold; names what was expected."""
-    if not condition:
-        raise AssertionError(text)
 
 
 def free_port():

@@ -7,15 +7,11 @@ import subprocess
 import threading
 import time
 
+from claims import need
+
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
 MILLRACE = BUILD / 'millrace'
 LINE_SECONDS = 90
-
-
-def need(condition, text):
-    """A claim that must hold; names what was expected."""
-    if not condition:
-        raise AssertionError(text)
 
 
 def run(*words, seconds=120, stdin=None, code=0):

@@ -4,24 +4,28 @@ Method: a broker on a small file system of its own; a balloon file takes the roo
 under load, after each death and before each start, so that whatever a death left free is gone, too;
 starts are killed half-way. All that was acknowledged is read after each step."""
 import collections
+import ctypes
 import errno
 import os
 import pathlib
+import select
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
-import time
 
-from broker_process import BUILD, Broker, need, skip
+from broker_process import BUILD, Broker, skip
+from claims import SECONDS, need
 from numbered import PARTITIONS, AdminClient, NewTopic, Producer, check, create, read_all
 
 TOPIC = 'numbers'
 FILE_SYSTEM_BYTES = 160 << 20
 VALUE = b'x' * 20000
 ROUNDS = {'tmpfs': 3, 'ext4': 1}
-# A start takes some 30 ms up to its first answer; these cut it in all of its parts.
-HALF_STARTS = (0.004, 0.008, 0.012, 0.02, 0.03)
+# How many times files of the data directory were opened when a start is killed: it opens some 80
+# up to its line `ready`, where it is killed at the latest; these cut it in all of its parts.
+HALF_STARTS = (1, 10, 20, 40, 70)
 
 
 def run(*command):
@@ -76,6 +80,33 @@ class SmallFileSystem:
         (self.directory / 'balloon').unlink()
 
 
+class OpenedFiles:
+    """Tells that files are opened, of those directories that are there when it begins."""
+    OPEN = 0x20  # IN_OPEN of inotify(7), which Python has no module for.
+
+    def __init__(self, directory):
+        library = ctypes.CDLL(None, use_errno=True)
+        self.events = library.inotify_init1(os.O_CLOEXEC)
+        for path in (directory, *(path for path in directory.rglob('*') if path.is_dir())):
+            added = library.inotify_add_watch(self.events, os.fsencode(path), self.OPEN)
+            need(added >= 0, f'{path} is not watched: {os.strerror(ctypes.get_errno())}')
+
+    def wait_for(self, count, end):
+        """Until so many were opened, or something can be read from `end`."""
+        while count > 0:
+            ready, _, _ = select.select([self.events, end], [], [], SECONDS)
+            need(ready, f'{count} more are not opened')
+            if end in ready:
+                return
+            told = os.read(self.events, 4096)
+            while told:
+                told = told[16 + struct.unpack_from('I', told, 12)[0]:]
+                count -= 1
+
+    def close(self):
+        os.close(self.events)
+
+
 class Tester:
     def __init__(self, small, broker):
         self.small = small
@@ -121,16 +152,19 @@ class Tester:
         self.broker.start()
         self.reads()
 
-    def starts_half(self, seconds):
+    def starts_half(self, opens):
         """Killed on its way up."""
         self.small.fill()
         command = [str(BUILD / 'millrace-broker')]
         for key, value in self.broker.settings.items():
             command += ['--set', f'{key}={value}']
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        process.kill()
-        process.wait()
+        opened = OpenedFiles(pathlib.Path(self.broker.settings['log.dir']))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            try:
+                opened.wait_for(opens, process.stdout)
+            finally:
+                process.kill()
+                opened.close()
 
     def makes_topic(self, name):
         """It has no logs yet, but that stops nothing else."""
@@ -158,8 +192,8 @@ class Tester:
         self.starts()
         self.refuses()
         self.broker.kill()
-        for seconds in HALF_STARTS:
-            self.starts_half(seconds)
+        for opens in HALF_STARTS:
+            self.starts_half(opens)
         self.starts()
         self.small.fill()
         self.broker.stop()

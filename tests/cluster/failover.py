@@ -10,7 +10,8 @@ import statistics
 import sys
 import time
 
-from broker_process import Cluster, need
+from broker_process import Cluster
+from claims import need, wait_for
 from numbered import PARTITIONS, TOPIC, AdminClient, Writer, check, create, read_all
 
 KILLS = int(os.environ.get('MILLRACE_KILLS', '25'))
@@ -25,14 +26,12 @@ def partitions_of(admin):
 def wait_for_full_isr(cluster):
     """Every replica is in sync again, as every client can see."""
     admin = AdminClient({'bootstrap.servers': cluster.bootstrap, 'log_level': 0})
-    deadline = time.monotonic() + REJOIN_SECONDS
-    while time.monotonic() < deadline:
+
+    def claim():
         states = partitions_of(admin).values()
-        if all(len(state.isrs) == len(cluster.brokers) for state in states):
-            return
-        admin.poll(0.05)
-    raise AssertionError(f'not all in sync after {REJOIN_SECONDS} s: '
-                         f'{[(s.id, s.leader, s.isrs) for s in partitions_of(admin).values()]}')
+        return all(len(state.isrs) == len(cluster.brokers) for state in states) or [
+            (state.id, state.leader, state.isrs) for state in states]
+    wait_for('all in sync', claim, REJOIN_SECONDS)
 
 
 def kill_and_measure(cluster, writer, victim, partition):

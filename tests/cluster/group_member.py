@@ -1,8 +1,8 @@
 """One member of a consumer group, and how to wait for what a group shall come to."""
 import threading
-import time
 
-from broker_process import need, skip
+from broker_process import skip
+from claims import SECONDS, need, wait_for
 
 try:
     from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -11,7 +11,6 @@ except ImportError:
     skip('python3-confluent-kafka is not installed')
 
 PARTITIONS = 6
-SECONDS = 60
 # What a client that asks in the middle of a failover is told, and asks again.
 PASSING = {'NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE',
            '_TIMED_OUT', '_TRANSPORT', '_WAIT_COORD', 'REQUEST_TIMED_OUT'}
@@ -81,15 +80,6 @@ class Member:
         self.thread.join(SECONDS)
         need(not self.thread.is_alive(), 'a member did not leave')
         need(self.error is None, f'a member failed: {self.error}')
-
-
-def wait_for(what, condition):
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f'not within {SECONDS} s: {what}')
 
 
 def shared_out(members):

@@ -7,9 +7,9 @@ import random
 import select
 import signal
 import subprocess
-import time
 
-from dev_process import BUILD, fail, need, run
+from claims import need, wait_for
+from dev_process import BUILD, fail, run
 
 READY_SECONDS = 60
 WINDOW_SECONDS = 60
@@ -117,17 +117,6 @@ INSERT INTO {name}_out
 
 def progress(job):
     return run('job', 'progress', job)[0]
-
-
-def wait_for(what, claim, seconds=60):
-    """Until claim() is true; the deadline is the wait's, the rest is asking again."""
-    deadline = time.monotonic() + seconds
-    seen = None
-    while time.monotonic() < deadline:
-        seen = claim()
-        if seen is True:
-            return
-    raise AssertionError(f'{what}: not in {seconds} s; last seen {seen}')
 
 
 def wait_watermark(job, rows, seconds=60):

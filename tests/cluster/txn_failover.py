@@ -3,17 +3,18 @@ twice, and no last stable offset that stays behind.
 Method: three brokers; two writers put transactions over all partitions of a topic, some of which they
 abort, and a mover takes every record to another topic in transactions that hold its offsets, too.
 Again and again a broker (each leads partitions and coordinates) or all of them are killed with SIGKILL
-at a moment of chance and started again, or one stands still for some seconds. At the end every transaction is there whole or not at all, as its writer
-was told, and what was moved is what was written, once."""
+at a moment of chance and started again, or one stands still, at most until the others have gone on
+without it. At the end every transaction is there whole or not at all, as its writer was told, and
+what was moved is what was written, once."""
 import collections
 import os
 import random
 import signal
 import sys
 import threading
-import time
 
-from broker_process import Cluster, need
+from broker_process import Cluster
+from claims import need, wait_for
 from txn_client import (PARTITIONS, Consumer, KafkaException, Producer, TopicPartition, make_topic,
                         read_all)
 
@@ -165,8 +166,8 @@ def check_whole(writers, values):
     return collections.Counter(told.values())
 
 
-def check_stable(cluster):
-    """The last stable offsets reach the ends."""
+def ends_of(cluster):
+    """Of every partition, and its last stable offset."""
     ends = {}
     for isolation in ('read_uncommitted', 'read_committed'):
         consumer = Consumer({'bootstrap.servers': cluster.bootstrap, 'group.id': 'ends',
@@ -176,21 +177,15 @@ def check_stable(cluster):
                 end = consumer.get_watermark_offsets(TopicPartition(topic, index), 30)[1]
                 ends.setdefault((topic, index), []).append(end)
         consumer.close()
-    return all(dirty == clean for dirty, clean in ends.values()), ends
+    return ends
 
 
-def wait_until(what, claim):
-    deadline = time.monotonic() + SECONDS
-    while not claim():
-        need(time.monotonic() < deadline, f'not in time: {what}')
-        time.sleep(0.05)  # Between two looks at what cannot wake us.
-
-
-def pause(broker, seconds):
-    """A broker that stands still, and goes on as if it still led what others lead by then."""
-    broker.process.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)  # The fault itself.
-    broker.process.send_signal(signal.SIGCONT)
+def wait_for_more(writers, count):
+    """Until so many further transactions have ended."""
+    def ended():
+        return sum(len(writer.told) for writer in writers)
+    wanted = ended() + count
+    wait_for(f'{count} more transactions end', lambda: ended() >= wanted, SECONDS)
 
 
 def start_all(brokers):
@@ -213,38 +208,37 @@ def main():
         mover = Mover(cluster)
         for thread in [*writers, mover]:
             thread.start()
-        wait_until('something is moved', lambda: mover.moved > 0)
+        wait_for('something is moved', lambda: mover.moved > 0, SECONDS)
         for turn in range(KILLS):
-            ended = sum(len(writer.told) for writer in writers)
-            wanted = ended + chance.randrange(10, 40)
-            wait_until('writers go on', lambda: sum(len(w.told) for w in writers) >= wanted)
+            wait_for_more(writers, chance.randrange(10, 40))
             kind = KINDS[turn % len(KINDS)]
             victims = list(cluster.brokers.values())
             victims = victims if kind == 'all' else [chance.choice(victims)]
-            if kind == 'pause':
-                pause(victims[0], chance.uniform(1, 5))
+            if kind == 'pause':  # It goes on as if it still led what others lead by then.
+                victims[0].process.send_signal(signal.SIGSTOP)
+                wait_for_more(writers, chance.randrange(10))
+                victims[0].process.send_signal(signal.SIGCONT)
                 continue
             for victim in victims:
                 victim.kill()
             if kind == 'late':
-                wanted = sum(len(writer.told) for writer in writers) + chance.randrange(2, 20)
-                wait_until('writers go on without it',
-                           lambda: sum(len(w.told) for w in writers) >= wanted)
+                wait_for_more(writers, chance.randrange(2, 20))
             start_all(victims)
         for writer in writers:
             writer.must_stop.set()
             writer.join(SECONDS)
             need(not writer.is_alive(), f'{writer.name_} did not end')
-        wait_until('all is stable at the source', lambda: all(
-            dirty == clean for (topic, _), (dirty, clean) in check_stable(cluster)[1].items()
-            if topic == SOURCE))
+        wait_for('all is stable at the source', lambda: all(
+            dirty == clean for (topic, _), (dirty, clean) in ends_of(cluster).items()
+            if topic == SOURCE), SECONDS)
         values = read_all(cluster, SOURCE, 'read_committed')
         outcomes = check_whole(writers, values)
-        wait_until('all is moved', lambda: len(
-            read_all(cluster, TARGET, 'read_committed')) >= len(values))
+        wait_for('all is moved', lambda: len(
+            read_all(cluster, TARGET, 'read_committed')) >= len(values), SECONDS)
         mover.must_stop.set()
         mover.join(SECONDS)
-        wait_until('all is stable', lambda: check_stable(cluster)[0])
+        wait_for('all is stable', lambda: all(
+            dirty == clean for dirty, clean in ends_of(cluster).values()), SECONDS)
         moved = read_all(cluster, TARGET, 'read_committed')
         need(sorted(moved) == sorted(values),
              f'{len(moved)} moved, {len(values)} written, '
