@@ -597,7 +597,9 @@ def prepare(calls):
                           ('wide', [('segment.bytes', str(1 << 20)),
                                     ('max.message.bytes', str(4 << 20))]),
                           ('strict', [('message.timestamp.before.max.ms', str(DAY_MS))])):
-        need(calls.create(name, configs=configs) == 0, f'topic {name} was not made')
+        # The batches are of 2023, and shall stay until a row takes them away.
+        kept = [('retention.ms', '-1'), *configs]
+        need(calls.create(name, configs=kept) == 0, f'topic {name} was not made')
     for topic in ('held', 'begun'):
         need(calls.produce(topic, batch([record(index) for index in range(3)])) == 0, topic)
     need(calls.delete_records('begun', 3) == 0, 'the start did not move')
