@@ -48,18 +48,6 @@ static bool has_errors(const struct txn_call *call)
     return false;
 }
 
-static int16_t check_producer(const struct adding *self)
-{
-    if (self->in->producer_id < 0 || self->in->producer_epoch < 0) {
-        return ERROR_CODE_INVALID_PRODUCER_ID_MAPPING;
-    }
-    if (self->txn == NULL || self->txn->producer_id != self->in->producer_id) {
-        return ERROR_CODE_INVALID_PRODUCER_ID_MAPPING;
-    }
-    return self->txn->producer_epoch == self->in->producer_epoch ? ERROR_CODE_NONE
-                                                                 : ERROR_CODE_PRODUCER_FENCED;
-}
-
 static enum ledger_verdict verify(struct adding *self)
 {
     int16_t missing = self->call->version >= VERSION_WITH_ABORTABLE
@@ -170,7 +158,8 @@ enum ledger_verdict txn_adding_decide(struct ledger_op *op, void *machine)
     struct txn_call *call = container_of(op, struct txn_call, op);
     struct adding self = {.book = machine, .call = call, .in = call->in.addition};
     self.txn = txn_book_find(self.book, self.in->id);
-    int16_t code = check_producer(&self);
+    int16_t code =
+        txn_state_check_producer(self.txn, self.in->producer_id, self.in->producer_epoch);
     if (code != ERROR_CODE_NONE) {
         return refuse(&self, code);
     }

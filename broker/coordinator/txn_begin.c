@@ -38,7 +38,8 @@ static bool is_present(const struct beginning *self)
 }
 
 /* Is the present producer what this claim has led to? Either the same question has been answered
- * before and the answer was lost, or its transaction was aborted for it, which raised the epoch. */
+ * before and the answer was lost, or its transaction was aborted for it or because its time was
+ * over, which raised the epoch. */
 static bool is_heir(const struct beginning *self)
 {
     const struct txn_grant *grant = &self->txn->grant;
@@ -106,14 +107,11 @@ static enum ledger_verdict take_over(struct beginning *self)
         return wait(self);
     }
     if (txn->phase == TXN_ONGOING) {
-        if (has_claim(self)) {
-            txn->grant = (struct txn_grant){.from_id = txn->producer_id,
-                                            .from_epoch = txn->producer_epoch,
-                                            .to_id = txn->producer_id,
-                                            .to_epoch = (int16_t)(txn->producer_epoch + 1)};
-        }
         txn_settle_abort(self->book, txn);
         return wait(self);
+    }
+    if (is_heir(self) && txn->producer_epoch <= TXN_STATE_EPOCH_LAST) {
+        return store(self, txn->producer_id, txn->producer_epoch);
     }
     return txn->producer_epoch >= TXN_STATE_EPOCH_LAST
                ? store_fresh(self)

@@ -2,7 +2,9 @@
  *
  * With version 5 (KIP-890) the epoch rises with every end, and the answer tells the producer who it
  * is from now on; a repeat of a question whose answer was lost is one epoch behind and gets the
- * same answer. Before, the epoch stays, and a repeat looks like its original. */
+ * same answer. So does the abort of a transaction that the coordinator has aborted: its producer
+ * goes on with the next epoch; its commit has come too late (INVALID_TXN_STATE). Before, the epoch
+ * stays, a repeat looks like its original, and whose transaction was aborted is fenced. */
 #include "broker/coordinator/txn_book.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
@@ -139,17 +141,10 @@ enum ledger_verdict txn_end_decide(struct ledger_op *op, void *machine)
                           .is_raising = call->version >= VERSION_WITH_RAISED_EPOCH};
     call->needs_producer_id = false;
     self.txn = txn_book_find(self.book, self.in->transactional_id);
-    if (self.txn == NULL) {
-        return answer(&self, ERROR_CODE_INVALID_PRODUCER_ID_MAPPING);
-    }
-    if (is_repeat(&self)) {
+    if (self.txn != NULL && is_repeat(&self)) {
         return decide_repeat(&self);
     }
-    if (self.txn->producer_id != self.in->producer_id) {
-        return answer(&self, ERROR_CODE_INVALID_PRODUCER_ID_MAPPING);
-    }
-    if (self.txn->producer_epoch != self.in->producer_epoch) {
-        return answer(&self, ERROR_CODE_PRODUCER_FENCED);
-    }
-    return decide_present(&self);
+    int16_t code =
+        txn_state_check_producer(self.txn, self.in->producer_id, self.in->producer_epoch);
+    return code == ERROR_CODE_NONE ? decide_present(&self) : answer(&self, code);
 }

@@ -97,16 +97,23 @@ static void send_markers(struct txn_settle *self)
 
 /* ---- records ---- */
 
+/* The epoch rises as by the producer's own EndTxn: one that knows the new protocol may abort what
+ * it does not know to be aborted, and goes on. Behind the last epoch it may not: nobody writes with
+ * the one above, so that no repeat may match this record. */
 static void store_abort(struct txn_settle *self, struct arena *arena)
 {
-    const struct txn *txn = self->txn;
+    struct txn *txn = self->txn;
     struct kafka_transaction_log_value value;
     enum status status = txn_state_value(txn, arena, &value);
     check(status == STATUS_OK); /* TXN_STATE_PARTITIONS_MAX. */
     check(txn->producer_epoch <= TXN_STATE_EPOCH_LAST);
     value.transaction_status = TXN_PREPARE_ABORT;
     value.producer_epoch = (int16_t)(txn->producer_epoch + 1);
-    value.client_transaction_version = 0; /* Nobody's own request: no repeat of one matches it. */
+    value.client_transaction_version = value.producer_epoch <= TXN_STATE_EPOCH_LAST ? 2 : 0;
+    txn->grant = (struct txn_grant){.from_id = txn->producer_id,
+                                    .from_epoch = txn->producer_epoch,
+                                    .to_id = txn->producer_id,
+                                    .to_epoch = value.producer_epoch};
     value.transaction_last_update_timestamp_ms = txn_book_now_ms(self->book);
     txn_book_store(&self->op, txn->entry.name, &value);
 }

@@ -1,5 +1,6 @@
 #include "broker/coordinator/txn_state.h"
 
+#include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -74,6 +75,16 @@ bool txn_state_is_ending(const struct txn *self)
 bool txn_state_is_idle(const struct txn *self)
 {
     return self->phase != TXN_ONGOING && !txn_state_is_ending(self);
+}
+
+int16_t txn_state_check_producer(const struct txn *self, int64_t producer_id, int16_t epoch)
+{
+    if (self == NULL || producer_id < 0 || epoch < 0 || self->producer_id != producer_id) {
+        return ERROR_CODE_INVALID_PRODUCER_ID_MAPPING;
+    }
+    return self->producer_epoch == epoch && epoch <= TXN_STATE_EPOCH_LAST
+               ? ERROR_CODE_NONE
+               : ERROR_CODE_PRODUCER_FENCED;
 }
 
 bool txn_state_has(const struct txn *self, struct wire_text topic, int32_t partition)

@@ -33,8 +33,8 @@ struct txn_topic {
     uint32_t partition_count;
 };
 
-/* Who is who between two records: the producer (id, epoch) became the next one by its own request,
- * so that a repeat of that request can be told. */
+/* Who is who between two records: the producer (id, epoch) became the next one by its own request
+ * or by the abort of its transaction, so that it can be told when it comes by its old name. */
 struct txn_grant {
     int64_t from_id; /* -1: none. */
     int16_t from_epoch;
@@ -73,6 +73,9 @@ void txn_state_free(struct txn *self);
 const char *txn_state_name(enum txn_phase phase);
 bool txn_state_is_ending(const struct txn *self); /* Prepared and not complete. */
 bool txn_state_is_idle(const struct txn *self);   /* No transaction, or a complete one. */
+/* Is this its producer? NONE, or Kafka's word for why not; NULL has none. The epoch behind the last
+ * is nobody's. */
+int16_t txn_state_check_producer(const struct txn *self, int64_t producer_id, int16_t epoch);
 bool txn_state_has(const struct txn *self, struct wire_text topic, int32_t partition);
 
 /* The present state as a record's value; partitions lie in the arena. FULL: no memory. */

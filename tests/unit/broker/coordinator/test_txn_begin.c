@@ -84,10 +84,12 @@ Test(txn_begin, a_claim_survives_the_abort_of_its_own_transaction)
     cr_expect_eq(txn_talk_write(&first, 0), 0);
     struct txn_talk again = first;
     cr_expect_eq(txn_talk_claim(&again), 0);
-    cr_expect_eq(again.producer_epoch, 2);
+    cr_expect_eq(again.producer_epoch, 1); /* That of the abort, which nobody else has. */
     struct txn_talk repeat = first;
     cr_expect_eq(txn_talk_claim(&repeat), 0);
-    cr_expect_eq(repeat.producer_epoch, 2);
+    cr_expect_eq(repeat.producer_epoch, 1);
+    cr_expect_eq(txn_talk_write(&again, 0), 0);
+    cr_expect_eq(txn_talk_end(&again, true), 0);
 }
 
 Test(txn_begin, timeouts_have_limits)
@@ -113,6 +115,25 @@ static void use_up(struct txn_talk *talk, int16_t last_epoch)
         }
         cr_assert_eq(txn_talk_begin(talk), 0);
     }
+}
+
+Test(txn_begin, nobody_gets_the_epoch_behind_the_last, .timeout = 240)
+{
+    struct txn_talk talk;
+    use_up(&talk, 32766);
+    talk.timeout_ms = 5000;
+    cr_expect_eq(txn_talk_write(&talk, 0), 0);
+    broker_world_run_ms(&world, 62000);
+    cr_expect_str_eq(txn_talk_state(&client, "x"), "CompleteAbort");
+    cr_expect_eq(txn_talk_end(&talk, false), ERROR_CODE_PRODUCER_FENCED);
+    struct txn_talk guess = talk;
+    guess.producer_epoch = 32767;
+    cr_expect_eq(txn_talk_end(&guess, false), ERROR_CODE_PRODUCER_FENCED);
+    cr_expect_eq(txn_talk_add(&guess, 0), ERROR_CODE_PRODUCER_FENCED);
+    int64_t id = talk.producer_id;
+    cr_expect_eq(txn_talk_claim(&talk), 0);
+    cr_expect_neq(talk.producer_id, id);
+    cr_expect_eq(talk.producer_epoch, 0);
 }
 
 Test(txn_begin, another_producer_id_follows_the_last_epoch, .timeout = 240)

@@ -120,9 +120,61 @@ Test(txn_settle, what_nobody_ends_is_aborted_when_its_time_is_over)
         cr_expect_eq(txn_talk_stable_offset(&client, 0, &aborted_count), start + 2);
         cr_expect_eq(aborted_count, is_new + 1);
         cr_expect_eq(txn_talk_write(&talk, 0), ERROR_CODE_INVALID_PRODUCER_EPOCH);
-        cr_expect_eq(txn_talk_end(&talk, true), ERROR_CODE_PRODUCER_FENCED);
-        cr_expect_eq(txn_talk_end(&talk, false), ERROR_CODE_PRODUCER_FENCED);
+        cr_expect_eq(txn_talk_add(&talk, 0), ERROR_CODE_PRODUCER_FENCED);
     }
+}
+
+/* A transaction whose time is over. */
+static struct txn_talk late(bool is_new)
+{
+    struct txn_talk talk = {.client = &client, .id = "x", .is_new = is_new, .timeout_ms = 5000};
+    cr_assert_eq(txn_talk_begin(&talk), 0);
+    cr_assert(is_new || txn_talk_add(&talk, 0) == 0);
+    cr_assert_eq(txn_talk_write(&talk, 0), 0);
+    broker_world_run_ms(&world, 6400);
+    cr_assert_str_eq(txn_talk_state(&client, "x"), "CompleteAbort");
+    return talk;
+}
+
+Test(txn_settle, an_old_producer_whose_time_is_over_is_fenced)
+{
+    struct txn_talk talk = late(false);
+    cr_expect_eq(txn_talk_end(&talk, true), ERROR_CODE_PRODUCER_FENCED);
+    cr_expect_eq(txn_talk_end(&talk, false), ERROR_CODE_PRODUCER_FENCED);
+}
+
+Test(txn_settle, a_new_producer_whose_time_is_over_cannot_commit_but_abort_and_goes_on)
+{
+    struct txn_talk talk = late(true);
+    int16_t epoch = talk.producer_epoch;
+    struct txn_talk again = talk;
+    cr_expect_eq(txn_talk_end(&again, true), ERROR_CODE_INVALID_TXN_STATE);
+    cr_expect_eq(txn_talk_end(&talk, false), 0);
+    cr_expect_eq(talk.producer_epoch, epoch + 1);
+    cr_expect_eq(txn_talk_write(&talk, 0), 0);
+    cr_expect_eq(txn_talk_end(&again, false), ERROR_CODE_PRODUCER_FENCED);
+    cr_expect_eq(txn_talk_end(&talk, true), 0);
+    cr_expect_eq(talk.producer_epoch, epoch + 2);
+    broker_world_run_ms(&world, 100);
+    int32_t aborted_count;
+    cr_expect_eq(txn_talk_stable_offset(&client, 0, &aborted_count), log_end(0));
+    cr_expect_eq(log_end(0), 4);
+    cr_expect_eq(aborted_count, 1);
+}
+
+Test(txn_settle, who_says_who_it_was_goes_on_behind_its_time)
+{
+    struct txn_talk talk = late(false);
+    struct txn_talk stranger = talk;
+    int16_t epoch = talk.producer_epoch;
+    cr_expect_eq(txn_talk_claim(&talk), 0);
+    cr_expect_eq(talk.producer_epoch, epoch + 1);
+    cr_expect_eq(txn_talk_add(&talk, 0), 0);
+    cr_expect_eq(txn_talk_write(&talk, 0), 0);
+    cr_expect_eq(txn_talk_end(&talk, true), 0);
+    struct txn_talk heir = begin(false);
+    cr_expect_eq(heir.producer_epoch, epoch + 2);
+    cr_expect_eq(txn_talk_claim(&stranger), ERROR_CODE_PRODUCER_FENCED);
 }
 
 Test(txn_settle, an_id_that_nobody_uses_is_forgotten_but_not_its_open_transaction)
