@@ -70,7 +70,7 @@ static const struct row rows[] = {
     {{API_KEY_ADD_OFFSETS_TO_TXN, 0, 4}, serve_add_offsets},
     {{API_KEY_END_TXN, 0, 5}, serve_end_txn},
     {{API_KEY_WRITE_TXN_MARKERS, 1, 2}, serve_write_txn_markers},
-    {{API_KEY_TXN_OFFSET_COMMIT, 0, 5}, serve_txn_offset_commit},
+    {{API_KEY_TXN_OFFSET_COMMIT, 0, 6}, serve_txn_offset_commit},
     {{API_KEY_DESCRIBE_CONFIGS, 1, 4}, serve_describe_configs},
     {{API_KEY_ALTER_CONFIGS, 0, 2}, serve_alter_configs},
     {{API_KEY_CREATE_PARTITIONS, 0, 3}, serve_create_partitions},

@@ -1,5 +1,6 @@
 #include "broker/api/serve_offset_commit.h"
 
+#include "broker/api/commit_topic.h"
 #include "broker/api/coordinator_call.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
@@ -28,13 +29,6 @@ static void send(struct offset_commit *self)
 {
     struct request *request = self->ask.request;
     int16_t version = request->context.api_version;
-    for (int32_t i = 0; i < self->out.topics_count; i++) {
-        if (version >= VERSION_WITH_TOPIC_IDS) {
-            self->out.topics[i].name = wire_text_of("");
-        } else {
-            self->out.topics[i].topic_id = (struct wire_uuid){{0}};
-        }
-    }
     self->out.throttle_time_ms = access_charge(&request->context, 0);
     request_begin_answer(request);
     kafka_offset_commit_response_encode(&self->out, version, &request->writer);
@@ -50,51 +44,25 @@ static void answer(struct coordinator_call *call)
     send(self);
 }
 
-/* Name and id of the topic, both, since the record has both; and what is wrong with it. */
-static int16_t find_topic(struct offset_commit *self, topic_in *in,
-                          const struct image_topic **out_topic)
-{
-    struct request *request = self->ask.request;
-    const struct image *image = partition_map_image(request->shard->map);
-    bool is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS;
-    const struct image_topic *topic =
-        is_by_id ? image_topic_by_id(image, &in->topic_id) : image_topic_by_name(image, in->name);
-    if (topic == NULL) {
-        return is_by_id ? ERROR_CODE_UNKNOWN_TOPIC_ID : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
-    }
-    in->topic_id = topic->id;
-    if (is_by_id) { /* The image may be another one when the decision comes. */
-        size_t byte_count = strlen(topic->name);
-        in->name.bytes = arena_copy_text(&request->arena, topic->name, byte_count);
-        in->name.byte_count = in->name.bytes == NULL ? -1 : (int32_t)byte_count;
-    }
-    if (in->name.byte_count < 0) {
-        return ERROR_CODE_UNKNOWN_SERVER_ERROR;
-    }
-    *out_topic = topic;
-    return access_authorize(&request->context, ACCESS_READ, ACCESS_TOPIC, in->name)
-               ? ERROR_CODE_NONE
-               : ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
-}
-
 static bool prepare_topic(struct offset_commit *self, topic_in *in, topic_out *out)
 {
-    out->name = in->name;
-    out->topic_id = in->topic_id;
+    struct request *request = self->ask.request;
     out->partitions_count = in->partitions_count;
-    out->partitions = arena_take_array(&self->ask.request->arena, (size_t)in->partitions_count,
-                                       sizeof *out->partitions);
+    out->partitions =
+        arena_take_array(&request->arena, (size_t)in->partitions_count, sizeof *out->partitions);
     if (out->partitions == NULL) {
         return false;
     }
-    const struct image_topic *topic = NULL;
-    int16_t code = find_topic(self, in, &topic);
+    struct commit_topic topic = {.is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS,
+                                 .name = in->name,
+                                 .topic_id = in->topic_id};
+    int16_t code = commit_topic_find(&topic, request);
+    out->name = in->name = topic.name;
+    out->topic_id = in->topic_id = topic.topic_id;
     for (int32_t k = 0; k < in->partitions_count; k++) {
         int32_t index = in->partitions[k].partition_index;
-        bool is_there =
-            code != ERROR_CODE_NONE || (index >= 0 && (uint32_t)index < topic->partition_count);
         out->partitions[k].partition_index = index;
-        out->partitions[k].error_code = is_there ? code : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+        out->partitions[k].error_code = commit_topic_check(&topic, code, index);
     }
     return true;
 }

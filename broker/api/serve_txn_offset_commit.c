@@ -1,5 +1,6 @@
 #include "broker/api/serve_txn_offset_commit.h"
 
+#include "broker/api/commit_topic.h"
 #include "broker/api/coordinator_call.h"
 #include "broker/api/txn_gate.h"
 #include "broker/coordinator/ledger_key.h"
@@ -9,6 +10,7 @@
 #include "proto/sys/check.h"
 
 #define VERSION_OF_IMPLICIT_ADDING 5
+#define VERSION_WITH_TOPIC_IDS 6
 
 typedef struct kafka_txn_offset_commit_request_txn_offset_commit_request_topic topic_in;
 typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic_out;
@@ -41,6 +43,7 @@ static void send(struct txn_offset_commit *self, int16_t code)
         const commit_topic_out *from = &self->committed.topics[i];
         topic_out *to = &out.topics[i];
         to->name = from->name;
+        to->topic_id = from->topic_id;
         to->partitions = arena_take_array(&request->arena, (size_t)from->partitions_count,
                                           sizeof *to->partitions);
         if (to->partitions == NULL) {
@@ -150,20 +153,18 @@ static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, co
                           commit_topic_out *out)
 {
     struct request *request = self->ask.request;
-    const struct image_topic *image_topic =
-        image_topic_by_name(partition_map_image(request->shard->map), in->name);
-    bool is_allowed = access_authorize(&request->context, ACCESS_READ, ACCESS_TOPIC, in->name);
     size_t count = (size_t)in->partitions_count;
-    topic->name = in->name;
-    out->name = in->name;
     topic->partitions = arena_take_array(&request->arena, count, sizeof *topic->partitions);
     out->partitions = arena_take_array(&request->arena, count, sizeof *out->partitions);
     if (topic->partitions == NULL || out->partitions == NULL) {
         return false;
     }
-    if (image_topic != NULL) {
-        topic->topic_id = image_topic->id;
-    }
+    struct commit_topic found = {.is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS,
+                                 .name = in->name,
+                                 .topic_id = in->topic_id};
+    int16_t code = commit_topic_find(&found, request);
+    out->name = topic->name = found.name;
+    out->topic_id = topic->topic_id = found.topic_id;
     topic->partitions_count = in->partitions_count;
     out->partitions_count = in->partitions_count;
     for (size_t k = 0; k < count; k++) {
@@ -172,11 +173,8 @@ static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, co
         topic->partitions[k].committed_offset = in->partitions[k].committed_offset;
         topic->partitions[k].committed_leader_epoch = in->partitions[k].committed_leader_epoch;
         topic->partitions[k].committed_metadata = in->partitions[k].committed_metadata;
-        bool is_there = image_topic != NULL && image_topic_partition(image_topic, index) != NULL;
         out->partitions[k].partition_index = index;
-        out->partitions[k].error_code = !is_allowed ? ERROR_CODE_TOPIC_AUTHORIZATION_FAILED
-                                        : is_there  ? ERROR_CODE_NONE
-                                                    : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+        out->partitions[k].error_code = commit_topic_check(&found, code, index);
     }
     return true;
 }

@@ -3,7 +3,9 @@
 #include "proto/kafka/api_key.h"
 #include "proto/kafka/create_topics.h"
 #include "proto/kafka/delete_topics.h"
+#include "proto/kafka/error_code.h"
 #include "proto/kafka/list_offsets.h"
+#include "proto/kafka/metadata.h"
 #include "proto/record/batch_builder.h"
 #include "proto/record/batch_iterator.h"
 #include "proto/sys/check.h"
@@ -61,6 +63,18 @@ int16_t kafka_talk_delete(struct wire_client *client, const char *topic)
     must(wire_client_call(client, API_KEY_DELETE_TOPICS, 6, &request, &answer));
     check(answer.responses_count == 1);
     return answer.responses[0].error_code;
+}
+
+struct wire_uuid kafka_talk_topic_id(struct wire_client *client, const char *topic)
+{
+    struct kafka_metadata_request_metadata_request_topic named;
+    kafka_metadata_request_metadata_request_topic_defaults(&named);
+    named.name = wire_text_of(topic);
+    struct kafka_metadata_request request = {.topics = &named, .topics_count = 1};
+    struct kafka_metadata_response answer;
+    must(wire_client_call(client, API_KEY_METADATA, 12, &request, &answer));
+    check(answer.topics_count == 1 && answer.topics[0].error_code == ERROR_CODE_NONE);
+    return answer.topics[0].topic_id;
 }
 
 uint8_t *kafka_talk_batch(struct wire_client *client, const struct kafka_talk_batch *options,

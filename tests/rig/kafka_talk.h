@@ -22,6 +22,7 @@ struct kafka_talk_config {
 int16_t kafka_talk_create(struct wire_client *client, const char *topic, int32_t partition_count,
                           int16_t replication_factor, const struct kafka_talk_config *configs);
 int16_t kafka_talk_delete(struct wire_client *client, const char *topic);
+struct wire_uuid kafka_talk_topic_id(struct wire_client *client, const char *topic);
 
 struct kafka_talk_batch {
     int32_t record_count; /* 0: one. */

@@ -113,11 +113,20 @@ int16_t txn_talk_write(struct txn_talk *self, int32_t partition)
 
 int16_t txn_talk_commit_offset(struct txn_talk *self, const char *group, int64_t offset)
 {
+    return txn_talk_commit_offset_of(self, group, NULL, offset);
+}
+
+int16_t txn_talk_commit_offset_of(struct txn_talk *self, const char *group,
+                                  const struct wire_uuid *topic_id, int64_t offset)
+{
     struct kafka_txn_offset_commit_request_txn_offset_commit_request_partition partition = {
         .committed_offset = offset, .committed_leader_epoch = -1};
     partition.committed_metadata = wire_text_of("");
     struct kafka_txn_offset_commit_request_txn_offset_commit_request_topic topic = {
-        .name = wire_text_of("t"), .partitions = &partition, .partitions_count = 1};
+        .name = wire_text_of(topic_id == NULL ? "t" : ""),
+        .topic_id = topic_id == NULL ? (struct wire_uuid){{0}} : *topic_id,
+        .partitions = &partition,
+        .partitions_count = 1};
     struct kafka_txn_offset_commit_request request = {.transactional_id = wire_text_of(self->id),
                                                       .group_id = wire_text_of(group),
                                                       .producer_id = self->producer_id,
@@ -128,8 +137,10 @@ int16_t txn_talk_commit_offset(struct txn_talk *self, const char *group, int64_t
                                                       .topics = &topic,
                                                       .topics_count = 1};
     struct kafka_txn_offset_commit_response answer;
-    must(wire_client_call(self->client, API_KEY_TXN_OFFSET_COMMIT, self->is_new ? 5 : 3, &request,
-                          &answer));
+    int16_t named_version = self->is_new ? 5 : 3;
+    must(wire_client_call(self->client, API_KEY_TXN_OFFSET_COMMIT,
+                          topic_id == NULL ? named_version : 6, &request, &answer));
+    check(topic_id == NULL || memcmp(&answer.topics[0].topic_id, topic_id, sizeof *topic_id) == 0);
     return answer.topics[0].partitions[0].error_code;
 }
 

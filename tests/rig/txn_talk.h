@@ -5,6 +5,7 @@
  * Owner: the test. Loop: none. */
 #pragma once
 
+#include "proto/wire/reader.h"
 #include "tests/rig/broker_world.h"
 
 struct txn_talk {
@@ -26,6 +27,9 @@ int16_t txn_talk_add(struct txn_talk *self, int32_t partition);
 int16_t txn_talk_add_offsets(struct txn_talk *self, const char *group);
 int16_t txn_talk_write(struct txn_talk *self, int32_t partition);
 int16_t txn_talk_commit_offset(struct txn_talk *self, const char *group, int64_t offset);
+/* The same with an id in the place of the topic's name (TxnOffsetCommit 6). NULL: the name. */
+int16_t txn_talk_commit_offset_of(struct txn_talk *self, const char *group,
+                                  const struct wire_uuid *topic_id, int64_t offset);
 int16_t txn_talk_end(struct txn_talk *self, bool is_commit);
 /* A marker as another broker would send it. */
 int16_t txn_talk_mark(struct txn_talk *self, int32_t partition, bool is_commit,

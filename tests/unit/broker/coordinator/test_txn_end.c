@@ -169,6 +169,18 @@ Test(txn_end, offsets_count_when_their_transaction_is_committed)
     cr_expect_eq(group_talk_committed(&client, "g"), 11);
 }
 
+Test(txn_end, offsets_of_a_topic_named_by_its_id_count_too)
+{
+    group_talk_find(&client, "g");
+    const struct wire_uuid id = kafka_talk_topic_id(&client, "t");
+    const struct wire_uuid nobodys = {{1, 2, 3}};
+    cr_expect_eq(txn_talk_commit_offset_of(&new, "g", &id, 7), 0);
+    cr_expect_eq(txn_talk_commit_offset_of(&new, "g", &nobodys, 8), ERROR_CODE_UNKNOWN_TOPIC_ID);
+    cr_expect_eq(txn_talk_end(&new, true), 0);
+    settle(&new);
+    cr_expect_eq(group_talk_committed(&client, "g"), 7);
+}
+
 /* Questions of an old producer without waiting for the answers. */
 static void ask_whole(struct txn_talk *talk)
 {
