@@ -5,7 +5,7 @@
 #pragma once
 
 #include "processor/control/control_call.h"
-#include "processor/control/survey.h"
+#include "client/survey.h"
 
 struct job_stop {
     struct control_call *call; /* Borrowed. */

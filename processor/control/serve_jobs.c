@@ -2,7 +2,7 @@
 
 #include "processor/control/job_report.h"
 #include "processor/control/job_stop.h"
-#include "processor/control/survey.h"
+#include "client/survey.h"
 #include "processor/plan/explain.h"
 #include "proto/sys/check.h"
 

@@ -1,4 +1,4 @@
-#include "processor/control/survey.h"
+#include "client/survey.h"
 
 #include "proto/sys/check.h"
 
