@@ -217,7 +217,8 @@ static enum status describe_take(struct coordinator_op *op)
     if (op->error_code == ERROR_CODE_GROUP_ID_NOT_FOUND) {
         op->error_code = ERROR_CODE_NONE; /* Nobody has joined it yet. */
     }
-    if (op->error_code != ERROR_CODE_NONE || is_between_generations(group->group_state)) {
+    self->is_between = is_between_generations(group->group_state);
+    if (op->error_code != ERROR_CODE_NONE || self->is_between) {
         return STATUS_OK;
     }
     list_for_each(link, &self->peers)
@@ -261,13 +262,23 @@ static void forget_unlisted(struct processor_core *self)
     }
 }
 
+static void end_look(struct processor_look *done, enum status status)
+{
+    timer_done(&done->timer);
+    list_remove(&done->in_core);
+    done->on_done(done, status);
+}
+
 static void end_looks(struct processor_core *self, enum status status)
 {
-    struct list *link;
-    while ((link = list_take_first(&self->looks)) != NULL) {
-        struct processor_look *done = container_of(link, struct processor_look, in_core);
-        done->on_done(done, status);
+    while (!list_is_empty(&self->looks)) {
+        end_look(container_of(self->looks.next, struct processor_look, in_core), status);
     }
+}
+
+static void look_on_deadline(struct timer *timer)
+{
+    end_look(container_of(timer, struct processor_look, timer), STATUS_TIMEOUT);
 }
 
 static void describe_on_done(struct coordinator_op *op, enum status status)
@@ -282,7 +293,11 @@ static void describe_on_done(struct coordinator_op *op, enum status status)
     if (!self->is_closing) {
         forget_unlisted(self);
     }
-    end_looks(self, status);
+    if (status == STATUS_OK && self->is_between && self->peer_count == 0 && !self->is_closing) {
+        timer_start_after(&self->look_timer, LOOK_PAUSE_MS * CLOCK_NS_PER_MS);
+    } else {
+        end_looks(self, status);
+    }
     list_for_each_removable(link, &self->asks)
     {
         struct processor_ask *ask = container_of(link, struct processor_ask, in_core);
@@ -298,6 +313,7 @@ static void look(struct processor_core *self)
         return;
     }
     self->is_looking = true;
+    self->is_between = false;
     self->describe =
         (struct coordinator_op){.api_key = API_KEY_DESCRIBE_GROUPS,
                                 .version_min = 0,
@@ -336,9 +352,24 @@ static void ask_step(struct processor_ask *ask)
 void processor_core_look(struct processor_core *self, struct processor_look *wanted)
 {
     check(self->magic == CORE_MAGIC);
+    struct loop *loop = self->options.loop;
+    if (wanted->deadline_ns == 0) {
+        wanted->deadline_ns =
+            loop_now_ns(loop) + self->options.request_timeout_ms * CLOCK_NS_PER_MS;
+    }
     list_init(&wanted->in_core);
     list_append(&self->looks, &wanted->in_core);
+    timer_init(&wanted->timer, &loop->timers, look_on_deadline);
+    timer_start_at(&wanted->timer, wanted->deadline_ns);
     look(self);
+}
+
+static void look_on_pause(struct timer *timer)
+{
+    struct processor_core *self = container_of(timer, struct processor_core, look_timer);
+    if (!list_is_empty(&self->looks)) {
+        look(self);
+    }
 }
 
 const struct address *processor_core_address(const struct processor_core *self, uint32_t index)
@@ -426,6 +457,7 @@ void processor_core_init(struct processor_core *self, const struct processor_cor
     list_init(&self->peers);
     list_init(&self->asks);
     list_init(&self->looks);
+    timer_init(&self->look_timer, &options->loop->timers, look_on_pause);
     self->turn = (uint32_t)prng_next(&options->loop->prng);
     struct cluster_options cluster = {.loop = options->loop,
                                       .bootstrap = options->bootstrap,
@@ -451,6 +483,7 @@ void processor_core_close(struct processor_core *self, void (*on_closed)(void *c
     self->is_closing = true;
     self->on_closed = on_closed;
     self->context = context;
+    timer_done(&self->look_timer);
     end_looks(self, STATUS_CANCELED);
     list_for_each_removable(link, &self->asks)
     {

@@ -4,7 +4,7 @@
  * address. Any of them answers any question, so an ask goes to whichever can be reached, and to the
  * next one where surely nothing was sent. The bytes are messages of proto/internal/control.proto,
  * carried as they are under a private API key. While the group shares out anew, those of the look
- * before are listed.
+ * before are listed; a first look waits for its end.
  *
  * Owner: whoever embeds it. Loop: the options'. Limits: PROCESSOR_CORE_PEERS_MAX processors, and
  * for as long as they owe us an answer those that a later look did not find. */
@@ -46,9 +46,12 @@ void processor_core_ask_done(struct processor_ask *ask); /* Accepts a zeroed one
 
 /* A look at who is there. */
 struct processor_look {
-    struct list in_core;
+    int64_t deadline_ns; /* 0: the core's request timeout from now. */
     /* Once. OK: processor_core_address() tells. */
     void (*on_done)(struct processor_look *self, enum status status);
+    /* The core's: */
+    struct list in_core;
+    struct timer timer;
 };
 
 struct processor_peer {
@@ -74,6 +77,8 @@ struct processor_core {
     struct coordinator_core coordinator;
     struct coordinator_op describe;
     bool is_looking;
+    bool is_between; /* As of the last look the group is between two generations. */
+    struct timer look_timer;
     bool is_known; /* Peers are as of a look that nothing has contradicted. */
     enum status look_status;
     int64_t look_not_before_ns;
@@ -93,7 +98,7 @@ void processor_core_close(struct processor_core *self, void (*on_closed)(void *c
                           void *context);
 /* The ask stays put until on_done. */
 void processor_core_run(struct processor_core *self, struct processor_ask *ask);
-/* A fresh look at the group's members. */
+/* A fresh look at the group's members. It stays put until on_done. */
 void processor_core_look(struct processor_core *self, struct processor_look *look);
 /* The `index`-th of those that the last look found; NULL: there are not so many. */
 const struct address *processor_core_address(const struct processor_core *self, uint32_t index);

@@ -32,6 +32,7 @@ static struct processor_look look;
 static int done_count;
 static enum status done_status;
 static bool has_looked;
+static enum status look_status;
 static bool has_closed;
 
 /* ---- processors ---- */
@@ -246,8 +247,17 @@ static void expect_answered(void)
 static void look_on_done(struct processor_look *self, enum status status)
 {
     cr_assert_eq(self, &look);
-    cr_expect_eq(status, STATUS_OK);
     has_looked = true;
+    look_status = status;
+}
+
+static void start_look(int64_t timeout_ms)
+{
+    has_looked = false;
+    look =
+        (struct processor_look){.deadline_ns = loop_now_ns(rig_loop) + timeout_ms * CLOCK_NS_PER_MS,
+                                .on_done = look_on_done};
+    processor_core_look(&subject, &look);
 }
 
 static bool is_looked(void *context)
@@ -259,10 +269,9 @@ static bool is_looked(void *context)
 /* Until what is closed by it is closed, too. */
 static void expect_look_finds(uint32_t count)
 {
-    has_looked = false;
-    look = (struct processor_look){.on_done = look_on_done};
-    processor_core_look(&subject, &look);
+    start_look(10000);
     cr_assert(rig_until(is_looked, NULL, 10000));
+    cr_expect_eq(look_status, STATUS_OK);
     rig_run_ms(100);
     cr_expect_eq(subject.peer_count, count);
     cr_expect_null(processor_core_address(&subject, count));
@@ -376,4 +385,40 @@ Test(processor_core, a_rebalance_makes_the_processors_unknown)
     processors[0].is_assigned = false;
     cr_assert(rig_until(are_assigned, NULL, 10000));
     expect_look_finds(2);
+}
+
+Test(processor_core, a_first_look_at_a_rebalance_finds_nobody)
+{
+    processor_start(0);
+    processors[0].is_busy = true;
+    processor_join(1);
+    rig_run_ms(1000);
+
+    start_look(500);
+    rig_run_ms(400);
+    cr_expect_not(has_looked);
+    rig_run_ms(200);
+    cr_assert(has_looked);
+    cr_expect_eq(look_status, STATUS_TIMEOUT);
+
+    start_look(10000);
+    processors[0].is_busy = false;
+    group_member_rejoin(&processors[0].member);
+    cr_assert(rig_until(is_looked, NULL, 10000));
+    cr_expect_eq(look_status, STATUS_OK);
+    cr_expect_eq(subject.peer_count, 2);
+}
+
+Test(processor_core, a_look_ends_in_time_without_brokers)
+{
+    rig_kill(0);
+
+    start_look(500);
+    rig_run_ms(600);
+    cr_assert(has_looked);
+    cr_expect_neq(look_status, STATUS_OK);
+
+    rig_revive(0);
+    rig_run_ms(8000);
+    expect_look_finds(0);
 }
