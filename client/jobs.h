@@ -1,4 +1,4 @@
-/* libmillrace: SQL and jobs, asked of the cluster's processors.
+/* libmillrace: processors, and SQL and jobs, asked of them.
  *
  * Processors are found through the brokers of the client's bootstrap addresses; any of them
  * answers. Results are read-only and freed as a whole; texts in them are NUL-terminated, too.
@@ -11,6 +11,25 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct millrace_processor {
+    struct millrace_bytes host;
+    int32_t port;
+    bool is_answering;
+    int32_t task_count; /* That it runs now; -1: it does not answer. */
+};
+
+struct millrace_processors {
+    const struct millrace_processor *const *processors; /* Sorted by host and port. */
+    size_t processor_count;
+};
+
+/* Those that are members of the cluster, which who has died is for some seconds more. Each is asked
+ * itself; who does not answer in time fails nothing. */
+MILLRACE_EXPORT int millrace_processors_list(struct millrace_client *client, int64_t timeout_ms,
+                                             struct millrace_processors **out_processors,
+                                             struct millrace_error *error);
+MILLRACE_EXPORT void millrace_processors_free(struct millrace_processors *processors);
 
 /* What a statement did. */
 struct millrace_sql_result {

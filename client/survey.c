@@ -33,14 +33,14 @@ static void ask_on_done(struct processor_ask *ask, enum status status)
     }
 }
 
-static size_t make_question(struct survey *self)
+static size_t make_question(struct survey *self, int64_t answer_ms)
 {
     Millrace__Control__Request request;
     millrace__control__request__init(&request);
     Millrace__Control__TaskStatus status;
     millrace__control__task_status__init(&status);
     request.version = 1;
-    request.deadline_ms = SURVEY_MS;
+    request.deadline_ms = answer_ms;
     request.kind_case = MILLRACE__CONTROL__REQUEST__KIND_TASK_STATUS;
     request.task_status = &status;
     check(millrace__control__request__get_packed_size(&request) <= sizeof self->question);
@@ -55,11 +55,13 @@ static void look_on_done(struct processor_look *look, enum status status)
         count += 1;
     }
     self->parts = count == 0 ? NULL : calloc(count, sizeof *self->parts);
+    self->look_status = count > 0 && self->parts == NULL ? STATUS_NO_MEMORY : status;
     if (self->parts == NULL) {
         self->on_done(self);
         return;
     }
-    size_t byte_count = make_question(self);
+    int64_t answer_ms = self->answer_ms > 0 ? self->answer_ms : SURVEY_MS;
+    size_t byte_count = make_question(self, answer_ms);
     self->part_count = count;
     self->open_count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -69,7 +71,7 @@ static void look_on_done(struct processor_look *look, enum status status)
         part->ask = (struct processor_ask){.question = {self->question, (int32_t)byte_count},
                                            .target = &part->address,
                                            .deadline_ns = loop_now_ns(self->loop) +
-                                                          SURVEY_MS * CLOCK_NS_PER_MS,
+                                                          answer_ms * CLOCK_NS_PER_MS,
                                            .is_repeatable = true,
                                            .on_done = ask_on_done};
         processor_core_run(self->peers, &part->ask);
@@ -79,7 +81,10 @@ static void look_on_done(struct processor_look *look, enum status status)
 void survey_start(struct survey *self)
 {
     forget(self);
-    self->look = (struct processor_look){.on_done = look_on_done};
+    int64_t look_ns = self->look_ms * CLOCK_NS_PER_MS;
+    self->look =
+        (struct processor_look){.deadline_ns = look_ns > 0 ? loop_now_ns(self->loop) + look_ns : 0,
+                                .on_done = look_on_done};
     processor_core_look(self->peers, &self->look);
 }
 

@@ -1,6 +1,6 @@
 /* Asks all processors what they run: one answer per processor, gathered.
  *
- * Who does not answer in SURVEY_MS is left out; his tasks show as nobody's.
+ * Who does not answer in time has none; his tasks show as nobody's.
  *
  * Owner: the call that embeds it. Loop: the control's. Limits: PROCESSOR_CORE_PEERS_MAX. */
 #pragma once
@@ -20,8 +20,11 @@ struct survey_part {
 struct survey {
     struct processor_core *peers; /* Borrowed. */
     struct loop *loop;
+    int64_t look_ms;                      /* To see who is there; 0: the core's request timeout. */
+    int64_t answer_ms;                    /* From then on; 0: SURVEY_MS. */
     void (*on_done)(struct survey *self); /* Once, never from inside survey_start(). */
     struct processor_look look;
+    enum status look_status;   /* OK: the parts are all that are there. */
     struct survey_part *parts; /* Owned. */
     uint32_t part_count;
     uint32_t open_count;

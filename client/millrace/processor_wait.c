@@ -26,28 +26,38 @@ static void ask_on_done(struct processor_ask *ask, enum status status)
     session_end(&self->call);
 }
 
-static void call_run(struct session_call *call)
+enum status processor_wait_core(struct millrace_client *client, struct processor_core **out_core)
 {
-    struct wait *self = container_of(call, struct wait, call);
-    struct millrace_client *client = call->session;
-    if (client->processors == NULL && !client->is_admin_closed) {
+    if (client->is_admin_closed) {
+        return STATUS_CLOSED;
+    }
+    if (client->processors == NULL) {
         client->processors = calloc(1, sizeof *client->processors);
+        if (client->processors == NULL) {
+            return STATUS_NO_MEMORY;
+        }
         struct processor_core_options options = {.loop = &client->host.loop,
                                                  .bootstrap = client->bootstrap,
                                                  .bootstrap_count = client->bootstrap_count,
                                                  .client_id = client->client_id,
                                                  .request_timeout_ms = client->request_timeout_ms};
-        if (client->processors != NULL) {
-            processor_core_init(client->processors, &options);
-        }
+        processor_core_init(client->processors, &options);
     }
-    if (client->processors == NULL) {
-        self->status = client->is_admin_closed ? STATUS_CLOSED : STATUS_NO_MEMORY;
+    *out_core = client->processors;
+    return STATUS_OK;
+}
+
+static void call_run(struct session_call *call)
+{
+    struct wait *self = container_of(call, struct wait, call);
+    struct processor_core *core = NULL;
+    self->status = processor_wait_core(call->session, &core);
+    if (self->status != STATUS_OK) {
         session_end(call);
         return;
     }
     self->ask.on_done = ask_on_done;
-    processor_core_run(client->processors, &self->ask);
+    processor_core_run(core, &self->ask);
 }
 
 static int tell_fault(struct millrace_error *error, const Millrace__Plan__Fault *fault)
@@ -62,9 +72,12 @@ static int tell_fault(struct millrace_error *error, const Millrace__Plan__Fault 
     return MILLRACE_REFUSED;
 }
 
-static int tell_status(struct millrace_client *client, enum status status, const char *what,
-                       struct millrace_error *error)
+int processor_wait_tell(struct millrace_client *client, enum status status, const char *what,
+                        struct millrace_error *error)
 {
+    if (status == STATUS_OK) {
+        return trouble_none(error);
+    }
     if (status == STATUS_CLOSED) {
         return trouble_closed(error);
     }
@@ -101,7 +114,7 @@ int processor_wait_ask(struct millrace_client *client, const struct processor_wa
         return trouble_closed(error);
     }
     if (self.status != STATUS_OK) {
-        return tell_status(client, self.status, wait->what, error);
+        return processor_wait_tell(client, self.status, wait->what, error);
     }
     *out_answer = self.answer;
     return self.answer->fault != NULL ? tell_fault(error, self.answer->fault) : trouble_none(error);

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from dev_process import MILLRACE, Dev, fail, need  # noqa: E402
+from dev_process import MILLRACE, Dev, fail, need, run  # noqa: E402
 
 COLD_START_MS_MAX = 20
 
@@ -163,7 +163,12 @@ def three(directory):
         dev.node('kill', 'broker-2')
         dev.wait_line('broker-2 died: signal 9')
         need(is_alive(dev.pid('broker-1')) and is_alive(dev.pid('broker-3')), 'the rest goes on')
+        dev.node('kill', 'broker-3')
+        status = run('--bootstrap', f'127.0.0.1:{ports[0]}', 'cluster', 'status', seconds=30)[0]
+        need([row['node'] for row in status['nodes']][:3] == [1, 2, 3],
+             f'the last broker does not tell of all: {status}')
         dev.node('start', 'broker-2')
+        dev.node('start', 'broker-3')
         need(dev.terminate() == 0, f'not ended in order: {dev.seen}')
         need([line for line in dev.seen if 'stopped' in line or 'died' in line][-3:] ==
              ['broker-3 stopped', 'broker-2 stopped', 'broker-1 stopped'], f'{dev.seen}')

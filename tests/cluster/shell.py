@@ -6,12 +6,17 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from dev_process import MILLRACE, Dev, fail, need, run  # noqa: E402
+
+STATUS_SECONDS_MAX = 20  # It answers after 3 seconds at most, on a machine that is not busy.
 
 
 def same(found, wanted, what):
@@ -141,21 +146,76 @@ def groups():
     same(fail('consume', 'absent', '--group', 'team'), 'UNKNOWN_TOPIC_OR_PARTITION', 'no topic')
 
 
-def cluster(bootstrap):
-    status = run('cluster', 'status')[0]
+def nodes():
+    """The rows of the brokers, and the states of the processors by host."""
+    status = run('cluster', 'status', seconds=STATUS_SECONDS_MAX)[0]
     same(list(status), ['cluster_id', 'controller', 'controller_epoch', 'nodes'], 'members')
     same(status['controller'], 1, 'controller')
-    same(status['nodes'], [{'node': 1, 'role': 'broker', 'host': bootstrap, 'state': 'up',
-                            'epoch': None}], 'nodes')
+    rows = status['nodes']
+    same([row['role'] for row in rows], sorted(row['role'] for row in rows), 'brokers come first')
+    found = [row for row in rows if row['role'] == 'processor']
+    for row in found:
+        same(row, {'node': None, 'role': 'processor', 'host': row['host'], 'state': row['state'],
+                   'epoch': None}, 'a processor')
+    return rows[:len(rows) - len(found)], {row['host']: row['state'] for row in found}
+
+
+def wait_processors(wanted):
+    """Who dies is listed until its session ends, and never makes the answer fail."""
+    deadline = time.monotonic() + 60
+    while (states := sorted(nodes()[1].values())) != wanted:
+        need(time.monotonic() < deadline, f'processors {states} instead of {wanted}')
+
+
+def cluster(dev, bootstrap):
+    broker = [{'node': 1, 'role': 'broker', 'host': bootstrap, 'state': 'up', 'epoch': None}]
+    brokers, processors = nodes()
+    same(brokers, broker, 'brokers')
+    same(list(processors.values()), ['up', 'up'], 'processors')
+    for host in processors:
+        name, port = host.rsplit(':', 1)
+        socket.create_connection((name, int(port)), timeout=10).close()
+    table = subprocess.run([MILLRACE, 'cluster', 'status', '-o', 'table'], text=True, timeout=60,
+                           capture_output=True, check=True).stdout.splitlines()
+    same([line.split() for line in table[2:]],
+         [['NODE', 'ROLE', 'HOST', 'STATE', 'EPOCH'], ['1', 'broker', bootstrap, 'up', '-'],
+          *(['-', 'processor', host, 'up', '-'] for host in processors)], 'table')
+    states = []
+    for _ in range(10):  # On a busy machine the session of 2 seconds may end before the look.
+        os.kill(dev.pid('processor-1'), signal.SIGSTOP)
+        states = sorted(nodes()[1].values())
+        os.kill(dev.pid('processor-1'), signal.SIGCONT)
+        if states == ['unreachable', 'up']:
+            break
+        wait_processors(['up', 'up'])
+    same(states, ['unreachable', 'up'], 'one of two is silent')
+    dev.node('kill', 'processor-1')
+    wait_processors(['up'])
+    dev.node('kill', 'processor-2')
+    same(nodes()[0], broker, 'brokers without processors')
+    wait_processors([])
+    dev.node('start', 'processor-2')
+    dev.node('start', 'processor-1')
+    wait_processors(['up', 'up'])
+
+
+def no_processors(directory):
+    """Nobody has used a group here, and a look must not make the topic of groups."""
+    with Dev(directory, '--brokers', 1, '--processors', 0, '--port', 0) as dev:
+        os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
+        same(nodes()[1], {}, 'processors')
+        same(run('topic', 'list'), [[]], 'topics after a look at the cluster')
+        same(dev.terminate(), 0, 'exit of dev')
 
 
 def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     try:
+        no_processors(directory / 'none')
         with Dev(directory / 'one', '--brokers', 1, '--port', 0) as dev:
             bootstrap = dev.wait_ready()
             os.environ['MILLRACE_BOOTSTRAP'] = bootstrap
-            cluster(bootstrap)
+            cluster(dev, bootstrap)
             topics()
             records()
             follow()
