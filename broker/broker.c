@@ -122,7 +122,7 @@ static struct partition_config config_of(void *context, const struct image *imag
 }
 
 /* Any shard's loop. */
-static bool may_lead(void *context, const struct image *image)
+static bool knows_this_life(void *context, const struct image *image)
 {
     const struct broker_shard *shard = context;
     const struct broker *self = shard->context;
@@ -378,6 +378,7 @@ static void init_shard(struct broker *self, uint32_t index)
     shard->follower_options = (struct follower_options){.loop = api->loop,
                                                         .broker_id = self->node.broker_id,
                                                         .lag_ms = config->replica_lag_ms,
+                                                        .may_follow = knows_this_life,
                                                         .on_failed = shard_on_failed,
                                                         .context = shard};
     shard->txn_context.limits = &self->txn_limits;
@@ -397,7 +398,7 @@ static void init_shard(struct broker *self, uint32_t index)
                                        .free_bytes_min = (uint64_t)config->free_bytes_min,
                                        .budget = &self->budget,
                                        .config_of = config_of,
-                                       .may_lead = may_lead,
+                                       .may_lead = knows_this_life,
                                        .on_failed = shard_on_failed,
                                        .context = shard};
 }

@@ -143,7 +143,9 @@ void follower_follow_image(struct follower *self)
     if (image == NULL || self->is_closing) {
         return;
     }
-    const struct image_broker *own = image_broker_by_id(image, self->options.broker_id);
+    const struct image_broker *own = self->options.may_follow(self->options.context, image)
+                                         ? image_broker_by_id(image, self->options.broker_id)
+                                         : NULL;
     list_for_each(link, &self->feeds)
     {
         struct leader_feed *feed = container_of(link, struct leader_feed, in_follower);

@@ -20,6 +20,9 @@ struct follower_options {
     struct loop *loop;
     int32_t broker_id;
     int64_t lag_ms; /* replica.lag.time.max.ms */
+    /* Does this image know the present life of this broker? In the name of another one, which may
+     * live, nothing is pulled: leaders would take our flushed ends for its. */
+    bool (*may_follow)(void *context, const struct image *image);
     /* A partition's storage failed under us: the node must stop. */
     void (*on_failed)(void *context, enum status why);
     void *context;
