@@ -139,6 +139,11 @@ static void shard_on_failed(void *context, enum status why)
     fail(self, why); /* From the shard's own loop: the node ends, nothing may be written first. */
 }
 
+static void member_on_duplicate(void *context)
+{
+    fail(context, STATUS_FENCED);
+}
+
 static void start_member(struct broker *self)
 {
     struct broker_member_options options = {
@@ -152,7 +157,9 @@ static void start_member(struct broker *self)
         .rack = self->options.config->rack[0] == '\0' ? NULL : self->options.config->rack,
         .is_voter = self->is_voter,
         .heartbeat_interval_ms = self->options.config->heartbeat_interval_ms,
+        .session_timeout_ms = self->options.config->session_timeout_ms,
         .applied_index = applied_index,
+        .on_duplicate = member_on_duplicate,
         .context = self};
     broker_member_init(&self->member, &options);
     self->has_member = true;

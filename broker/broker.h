@@ -23,7 +23,8 @@ struct broker_options {
     struct loop *quorum_loop;
     /* Clients can produce and consume. `port` is what the listener got. */
     void (*on_ready)(void *context, uint16_t port);
-    /* The node must stop without another write: its storage failed. */
+    /* The node must stop without another write: its storage failed, or (FENCED) another process
+     * that lives is this broker. */
     void (*on_failed)(void *context, enum status why);
     /* The end of broker_close(); the memory is gone. */
     void (*on_closed)(void *context);

@@ -5,6 +5,7 @@
 #define BROKER_MEMBER_MAGIC 0xb40ce2aaU
 #define RETRY_MS 100
 #define ASK_TIMEOUT_MS 5000
+#define PATIENCE_SESSIONS 2 /* A session on credit of a new controller may follow its own. */
 
 static void ask(struct broker_member *self);
 
@@ -45,6 +46,27 @@ static bool has_left(struct broker_member *self, bool is_let_go)
     return true;
 }
 
+/* The other one may have died in silence: then its session ends, and the next try is accepted. */
+static void wait_for_other(struct broker_member *self)
+{
+    int64_t now_ns = loop_now_ns(self->options.loop);
+    if (self->duplicate_since_ns == 0) {
+        self->duplicate_since_ns = now_ns;
+        trace_line(self->options.loop->trace, TRACE_WARN, "member", "registration_refused",
+                   "broker=%d reason=\"%s\" action=\"try again until its session ends\"",
+                   self->options.broker_id, self->registration.error.message);
+    }
+    int64_t waited_ms = (now_ns - self->duplicate_since_ns) / CLOCK_NS_PER_MS;
+    if (self->was_registered || waited_ms < PATIENCE_SESSIONS * self->options.session_timeout_ms) {
+        ask_later(self, RETRY_MS);
+        return;
+    }
+    trace_line(self->options.loop->trace, TRACE_ERROR, "member", "duplicate",
+               "broker=%d waited_ms=%lld action=stop", self->options.broker_id,
+               (long long)waited_ms);
+    self->options.on_duplicate(self->options.context);
+}
+
 static void register_on_done(struct uplink_call *asked, enum status status)
 {
     struct broker_member *self = container_of(asked, struct broker_member, asked);
@@ -56,6 +78,11 @@ static void register_on_done(struct uplink_call *asked, enum status status)
         ask_later(self, RETRY_MS);
         return;
     }
+    if (self->registration.error.reason == DECISION_DUPLICATE_BROKER) {
+        wait_for_other(self);
+        return;
+    }
+    self->duplicate_since_ns = 0;
     if (self->registration.error.reason != DECISION_NONE) {
         trace_line(self->options.loop->trace, TRACE_WARN, "member", "registration_refused",
                    "broker=%d reason=\"%s\" action=\"try again\"", self->options.broker_id,
@@ -63,6 +90,7 @@ static void register_on_done(struct uplink_call *asked, enum status status)
         ask_later(self, RETRY_MS * 10);
         return;
     }
+    self->was_registered = true;
     self->epoch =
         self->registration.epoch != 0 ? self->registration.epoch : (int64_t)asked->request.index;
     trace_line(self->options.loop->trace, TRACE_INFO, "member", "registered",

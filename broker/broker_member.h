@@ -3,6 +3,8 @@
  *
  * A registration that is refused or lost is tried again; an answer that says "not registered" or
  * "of another epoch" starts anew. Live means: the cluster's image shows this incarnation unfenced.
+ * Whoever finds at its start that another process is this broker, for longer than a dead one could
+ * be taken for alive, gives up.
  *
  * Owner: the broker. Loop: the first shard's. */
 #pragma once
@@ -20,8 +22,11 @@ struct broker_member_options {
     const char *rack;          /* NULL: none. Borrowed for life. */
     bool is_voter;
     int64_t heartbeat_interval_ms;
+    int64_t session_timeout_ms;
     /* How far every shard has applied images. */
     uint64_t (*applied_index)(void *context);
+    /* Another process is this broker; nothing is asked any more. */
+    void (*on_duplicate)(void *context);
     void *context;
 };
 
@@ -29,6 +34,8 @@ struct broker_member {
     uint32_t magic;
     struct broker_member_options options;
     int64_t epoch; /* -1: not registered. */
+    bool was_registered;
+    int64_t duplicate_since_ns; /* First refused because of another process; 0: it was not. */
     bool is_asking;
     bool is_stopping;
     bool is_leaving;

@@ -106,7 +106,16 @@ static void broker_on_ready(void *context, uint16_t port)
 /* Whatever was acknowledged is flushed; anything written from here on could be wrong. */
 static void broker_on_failed(void *context, enum status why)
 {
-    (void)context;
+    const struct program *self = context;
+    if (why == STATUS_FENCED) {
+        fprintf(
+            stderr,
+            "error NODE_ID_TAKEN: another process that lives is broker %lld of this cluster; two "
+            "with one id and copied data would lose records; stop that one, or give this one "
+            "its own node.id and an empty log.dir\n",
+            (long long)self->config.node_id);
+        _exit(1);
+    }
     fprintf(stderr, "error STOPPED: the broker cannot go on; %s; see its trace for what happened\n",
             status_text(why));
     _exit(1);

@@ -82,10 +82,12 @@ static bool register_check(const struct decision *decision,
                         request->broker_id);
         return false;
     }
-    if (old != NULL && request->is_session_live && !old->is_fenced &&
-        !wire_uuid_equals(&old->incarnation_id, &request->incarnation_id) &&
-        !wire_uuid_equals(&old->directory_id, &request->directory_id)) {
-        /* A process holds its directory's lock: who comes with the same one is its successor. */
+    /* A process holds its directory's lock: who comes with the same one is its successor. But one
+     * that speaks still is not dead, and what came with its directory has a copy. */
+    bool is_successor = old != NULL && !request->is_session_heard &&
+                        wire_uuid_equals(&old->directory_id, &request->directory_id);
+    if (old != NULL && request->is_session_live && !old->is_fenced && !is_successor &&
+        !wire_uuid_equals(&old->incarnation_id, &request->incarnation_id)) {
         decision_refuse(&request->error, DECISION_DUPLICATE_BROKER,
                         "another process is broker %d and lives; stop it or change node.id",
                         request->broker_id);

@@ -30,8 +30,9 @@ struct broker_decisions_register {
     const struct broker_decisions_endpoint *endpoints;
     uint32_t endpoint_count;
     bool is_voter;
-    /* The controller's: the earlier incarnation may still live. */
+    /* The controller's: the earlier incarnation may still live, or speaks still. */
     bool is_session_live;
+    bool is_session_heard;
     /* Results: */
     struct decision_error error;
     int64_t epoch;   /* 0: the index of the entry that was just decided. */

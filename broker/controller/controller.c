@@ -242,6 +242,15 @@ static void proposal_on_done(struct quorum_proposal *proposal, enum status statu
 
 /* ---- Deciding. ---- */
 
+static void decide_register(struct controller *self, struct decision *decision,
+                            struct broker_decisions_register *command)
+{
+    int64_t now_ns = loop_now_ns(self->options.loop);
+    command->is_session_live = liveness_is_live(&self->liveness, command->broker_id, now_ns);
+    command->is_session_heard = liveness_is_heard(&self->liveness, command->broker_id, now_ns);
+    broker_decisions_register(decision, command);
+}
+
 static void decide_heartbeat(struct controller *self, struct decision *decision,
                              struct broker_decisions_heartbeat *command)
 {
@@ -306,10 +315,7 @@ static void decide(struct controller *self, struct controller_request *request,
         config_decisions_alter(decision, request->command.alter_configs);
         return;
     case CONTROLLER_REGISTER_BROKER:
-        request->command.register_broker->is_session_live =
-            liveness_is_live(&self->liveness, request->command.register_broker->broker_id,
-                             loop_now_ns(self->options.loop));
-        broker_decisions_register(decision, request->command.register_broker);
+        decide_register(self, decision, request->command.register_broker);
         return;
     case CONTROLLER_HEARTBEAT:
         decide_heartbeat(self, decision, request->command.heartbeat);

@@ -43,6 +43,7 @@ void liveness_begin(struct liveness *self, const struct image *image, int64_t no
 {
     for (uint32_t i = 0; i < self->broker_count; i++) {
         self->brokers[i].broker_epoch = 0;
+        self->brokers[i].is_heard = false;
         self->brokers[i].is_lost = self->brokers[i].is_peer_down;
         self->brokers[i].shutdown_index = 0;
         self->brokers[i].applied_index = 0;
@@ -72,6 +73,7 @@ void liveness_touch(struct liveness *self, int32_t broker_id, int64_t broker_epo
     }
     broker->broker_epoch = broker_epoch;
     broker->deadline_ns = now_ns + self->session_ns;
+    broker->is_heard = true;
     broker->is_lost = false;
     if (applied_index > broker->applied_index) {
         broker->applied_index = applied_index;
@@ -107,6 +109,12 @@ bool liveness_is_live(const struct liveness *self, int32_t broker_id, int64_t no
     const struct liveness_broker *broker = look(self, broker_id);
     return broker != NULL && broker->broker_epoch != 0 && !broker->is_lost &&
            now_ns < broker->deadline_ns;
+}
+
+bool liveness_is_heard(const struct liveness *self, int32_t broker_id, int64_t now_ns)
+{
+    const struct liveness_broker *broker = look(self, broker_id);
+    return broker != NULL && broker->is_heard && liveness_is_live(self, broker_id, now_ns);
 }
 
 /* NULL when it is not watched: fenced, or of an epoch that has not been heard of. */

@@ -18,6 +18,7 @@ struct liveness_broker {
     int64_t deadline_ns;     /* End of the session. */
     uint64_t applied_index;  /* From its last heartbeat. */
     uint64_t shutdown_index; /* Where it began to shut down; 0: it did not. */
+    bool is_heard;           /* It has spoken to this controller: no session on credit. */
     bool is_lost;            /* Its connection broke; until it is heard of again. */
     bool is_peer_down;       /* Its link to this node's quorum is down. */
 };
@@ -40,6 +41,8 @@ void liveness_set_peer(struct liveness *self, int32_t node_id, bool is_down);
 void liveness_set_shutdown(struct liveness *self, int32_t broker_id, uint64_t index);
 
 bool liveness_is_live(const struct liveness *self, int32_t broker_id, int64_t now_ns);
+/* Live, and not only because a new controller takes everybody for live. */
+bool liveness_is_heard(const struct liveness *self, int32_t broker_id, int64_t now_ns);
 /* The next unfenced broker of the image that is not heard of any more; NULL: none. */
 const struct image_broker *liveness_next_expired(const struct liveness *self,
                                                  const struct image *image, int64_t now_ns);

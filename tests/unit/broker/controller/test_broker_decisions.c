@@ -100,6 +100,16 @@ Test(broker_decisions, restarted_broker_on_its_own_directory_need_not_wait_for_i
     cr_expect_eq(put(&request), DECISION_NONE);
 }
 
+Test(broker_decisions, copied_directory_does_not_displace_who_speaks_still)
+{
+    struct broker_decisions_register request = registration(2, 1);
+    request.is_session_live = true;
+    request.is_session_heard = true;
+    cr_expect_eq(put(&request), DECISION_DUPLICATE_BROKER);
+    request.is_session_heard = false;
+    cr_expect_eq(put(&request), DECISION_NONE);
+}
+
 Test(broker_decisions, process_that_asks_twice_is_registered_once)
 {
     struct broker_decisions_register request = registration(2, 1);

@@ -424,8 +424,10 @@ Test(controller, second_process_of_a_living_broker_is_refused_until_the_first_is
 {
     start();
     join(1);
-    directory_base = 6000; /* Another directory: not the successor of the first one. */
-    struct call *call = wait_for(register_broker(1, 999));
+    struct call *call = wait_for(register_broker(1, 999)); /* On a copy of its directory. */
+    cr_expect_eq(call->registration.error.reason, DECISION_DUPLICATE_BROKER);
+    directory_base = 6000;
+    call = wait_for(register_broker(1, 999));
     cr_expect_eq(call->registration.error.reason, DECISION_DUPLICATE_BROKER);
     lost_id = 1;
     cr_assert(sim_node_run(node, lose_broker, NULL));

@@ -55,6 +55,20 @@ Test(liveness, who_is_heard_of_lives_on)
     cr_expect_eq(expired(1150), 1);
 }
 
+Test(liveness, session_on_credit_is_not_heard)
+{
+    cr_expect_not(liveness_is_heard(&liveness, 2, 1001));
+    liveness_touch(&liveness, 2, epoch(2), 0, 1050);
+    cr_expect(liveness_is_heard(&liveness, 2, 1149));
+    cr_expect_not(liveness_is_heard(&liveness, 2, 1150));
+    liveness_lose(&liveness, 2, epoch(2));
+    cr_expect_not(liveness_is_heard(&liveness, 2, 1051));
+    liveness_touch(&liveness, 2, epoch(2), 0, 1060);
+    liveness_begin(&liveness, image, 1070);
+    cr_expect(liveness_is_live(&liveness, 2, 1071));
+    cr_expect_not(liveness_is_heard(&liveness, 2, 1071));
+}
+
 Test(liveness, lost_connection_ends_the_session_at_once_until_it_is_heard_of_again)
 {
     liveness_lose(&liveness, 2, epoch(2) - 1); /* That of an earlier process. */
