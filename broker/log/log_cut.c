@@ -179,7 +179,12 @@ enum status log_cut_truncate(struct log *log, int64_t offset)
         TRY(log_walk_find(log, offset, &place));
         record.segment_base = segment->base_offset;
     }
-    record.offset = place.offset < state->start ? state->start : place.offset;
+    if (place.offset < state->start) {
+        /* With the batch that holds the start nothing is left that may be read. Bytes that end
+         * below the log's end would be a gap in the offsets, and there is none in a log. */
+        return log_cut_reset(log, state->start);
+    }
+    record.offset = place.offset;
     record.segment_position = place.position;
     TRY(log_put_record(log, &record));
 

@@ -112,6 +112,7 @@ Test(log, truncated_batches_are_replaced_and_stay_so)
 
 struct moving {
     struct log_change change;
+    int64_t offset;
     enum status status;
 };
 
@@ -120,18 +121,25 @@ static void done_on_move(struct log_change *change, enum status status)
     container_of(change, struct moving, change)->status = status;
 }
 
-static void move_to_end_inside(void *context)
+static void move_start_inside(void *context)
 {
     struct moving *moving = context;
     moving->change.on_done = done_on_move;
     log_set_retention_limit(first->log, INT64_MAX);
-    moving->status = log_move_start(first->log, log_end(first->log), &moving->change);
+    moving->status = log_move_start(first->log, moving->offset, &moving->change);
+}
+
+static void move_start(int64_t offset)
+{
+    static struct moving moving;
+    moving.offset = offset;
+    cr_assert(sim_node_run(rig.node, move_start_inside, &moving));
+    cr_assert_eq(moving.status, STATUS_OK);
 }
 
 /* The start moves to the end while a checkpoint waits for the last bytes below it. */
 Test(log, checkpoint_counts_bytes_of_a_dropped_segment_that_nobody_wrote)
 {
-    static struct moving moving;
     first->options.config.is_memory_durable = true; /* Each append wakes the store. */
     log_rig_lose_power(&rig);
     open_all();
@@ -143,8 +151,7 @@ Test(log, checkpoint_counts_bytes_of_a_dropped_segment_that_nobody_wrote)
         sim_world_run_for(rig.world, SIM_US);
         int64_t start = log_start(first->log);
         int64_t end = log_end(first->log);
-        cr_assert(sim_node_run(rig.node, move_to_end_inside, &moving));
-        cr_assert_eq(moving.status, STATUS_OK);
+        move_start(end);
         cr_assert_eq(log_rig_append(first, 1, 500), STATUS_OK);
         sim_world_run_for(rig.world, life * 50 * SIM_US);
 
@@ -153,5 +160,30 @@ Test(log, checkpoint_counts_bytes_of_a_dropped_segment_that_nobody_wrote)
 
         cr_expect(log_start(first->log) == start || log_start(first->log) == end);
         cr_assert_eq(log_rig_verify(first), log_end(first->log), "life %u", life);
+    }
+}
+
+/* The start lies in [3, 6), and that batch goes. */
+Test(log, truncation_of_the_batch_that_holds_the_start_never_ends)
+{
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(log_rig_append(first, 3, 1000), STATUS_OK);
+    }
+    move_start(4);
+
+    cr_assert_eq(log_rig_truncate(first, 5), STATUS_OK);
+
+    cr_expect_eq(log_start(first->log), 4);
+    cr_expect_eq(log_end(first->log), 4);
+    cr_expect_eq(log_byte_count(first->log), 0);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(log_rig_append(first, 3, 1000), STATUS_OK);
+    }
+    cr_assert(log_rig_flush(&rig));
+    for (int life = 0; life < 2; life++) {
+        cr_expect_eq(log_rig_verify(first), 16);
+        log_rig_lose_power(&rig);
+        open_all();
+        cr_expect_eq(log_start(first->log), 4);
     }
 }
