@@ -205,6 +205,7 @@ static void search_check(struct log_user_search *self, enum status status)
         }
         int64_t skipped = search->timestamp_ms - batch->base_timestamp_ms;
         int64_t offset = batch->base_offset + (skipped > 0 ? skipped : 0);
+        offset = offset < now->start ? now->start : offset;
         bool wants = offset < search->offset_limit;
         if (wants != search->found || (wants && search->offset != offset)) {
             sim_world_fail(part->user->world, "log %u: time %lld is at %lld, found %d at %lld",

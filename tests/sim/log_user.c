@@ -406,18 +406,21 @@ static void on_start_durable(struct log_change *log_change, enum status status)
     free(self);
 }
 
-/* A batch border in [start, end]. */
-static int64_t pick_border(struct log_part *part)
+/* In [start, end]; mostly where a batch begins. */
+static int64_t pick_offset(struct log_part *part)
 {
     const struct log_model_state *now = &part->model.now;
+    struct prng *prng = &part->loop->prng;
     if (now->batch_count == 0) {
         return now->end;
     }
     size_t newest = now->batch_count < 20 ? now->batch_count : 20; /* Mostly near the end. */
-    size_t back = (size_t)prng_below(
-        &part->loop->prng, prng_below(&part->loop->prng, 8) == 0 ? now->batch_count : newest);
-    int64_t border = now->batches[now->batch_count - 1 - back].base_offset;
-    return border < now->start ? now->end : border;
+    size_t back = (size_t)prng_below(prng, prng_below(prng, 8) == 0 ? now->batch_count : newest);
+    const struct log_model_batch *batch = &now->batches[now->batch_count - 1 - back];
+    bool is_inside = prng_below(prng, 4) == 0;
+    uint64_t room = is_inside ? (uint64_t)(batch->last_offset - batch->base_offset) + 1 : 1;
+    int64_t offset = batch->base_offset + (int64_t)prng_below(prng, room);
+    return offset < now->start ? now->end : offset;
 }
 
 static void move_start(struct log_part *part)
@@ -428,7 +431,7 @@ static void move_start(struct log_part *part)
         part->model.retention_limit_max =
             part->model.retention_limit_max > limit ? part->model.retention_limit_max : limit;
     }
-    int64_t offset = pick_border(part);
+    int64_t offset = pick_offset(part);
     struct start_change *self = calloc(1, sizeof *self);
     check(self != NULL);
     self->part = part;
@@ -449,9 +452,23 @@ static void move_start(struct log_part *part)
         change(part, (struct log_model_change){.kind = LOG_MODEL_MOVE_START, .offset = offset});
 }
 
+/* A batch is cut away whole, and with the one that holds the start all that may be read. */
+static struct log_model_change cut_at(const struct log_part *part, int64_t offset)
+{
+    const struct log_model_state *now = &part->model.now;
+    const struct log_model_batch *batch = log_model_batch_at(now, offset);
+    struct log_model_change cut = {.kind = LOG_MODEL_TRUNCATE,
+                                   .offset = batch == NULL ? offset : batch->base_offset};
+    if (cut.offset < now->start) {
+        cut.kind = LOG_MODEL_RESET;
+        cut.offset = now->start;
+    }
+    return cut;
+}
+
 static void cut(struct log_part *part, bool is_reset)
 {
-    int64_t offset = is_reset ? part->model.now.end + 100 : pick_border(part);
+    int64_t offset = is_reset ? part->model.now.end + 100 : pick_offset(part);
     enum status status = is_reset ? log_reset(part->log, offset) : log_truncate(part->log, offset);
     if (status != STATUS_OK) {
         if (status != STATUS_BUSY && status != STATUS_NO_SPACE &&
@@ -461,11 +478,14 @@ static void cut(struct log_part *part, bool is_reset)
         return;
     }
     part->version += 1;
-    change(part, (struct log_model_change){.kind = is_reset ? LOG_MODEL_RESET : LOG_MODEL_TRUNCATE,
-                                           .offset = offset});
+    struct log_model_change made = {.kind = LOG_MODEL_RESET, .offset = offset};
+    if (!is_reset) {
+        made = cut_at(part, offset);
+    }
+    change(part, made);
     int64_t flushed_end = log_flushed_end(part->log);
     part->flushed_told = flushed_end < part->flushed_told ? flushed_end : part->flushed_told;
-    if (log_end(part->log) != offset || log_start(part->log) != part->model.now.start) {
+    if (log_end(part->log) != made.offset || log_start(part->log) != part->model.now.start) {
         log_user_fail(part, "the cut left another start or end", status);
     }
 }
