@@ -1,6 +1,7 @@
 #include "broker/log/cold_read.h"
 
 #include "broker/log/log_life.h"
+#include "broker/log/offset_chain.h"
 #include "broker/log/read_pin.h"
 #include "broker/log/segment_load.h"
 #include "proto/record/batch.h"
@@ -28,19 +29,16 @@ struct cold_read {
     int64_t offset_limit;
     size_t byte_count_max;
     bool at_least_one;
-    uint32_t position; /* Where the scan begins. */
-    uint32_t limit;    /* Of the segment's bytes. */
-    uint8_t *buffer;   /* Owned; holds the file from the block of `position` on. */
+    uint32_t position;         /* Where the scan begins. */
+    uint32_t limit;            /* Of the segment's bytes. */
+    struct offset_chain chain; /* At `position`. */
+    uint8_t *buffer;           /* Owned; holds the file from the block of `position` on. */
     size_t buffer_bytes;
     /* What the lane found: */
     size_t found_start; /* In the buffer. */
     size_t found_bytes;
+    uint32_t found_count;
     size_t needed_bytes; /* For the first batch; 0: it is there. */
-    int64_t *bases;      /* Owned. */
-    uint32_t base_count;
-    uint32_t base_room;
-    int64_t next_offset;
-    bool is_at_limit; /* Nothing was found up to the end of the segment. */
 };
 
 static void cold_free(struct cold_read *self)
@@ -49,7 +47,6 @@ static void cold_free(struct cold_read *self)
     list_remove(&self->link);
     segment_load_done(&self->load);
     free(self->directory);
-    free(self->bases);
     block_pool_give(&store->pool, self->buffer, self->buffer_bytes);
     if (self->handle != NULL) {
         file_cache_unref(self->handle);
@@ -87,90 +84,67 @@ static struct segment *segment_of(const struct cold_read *self)
 }
 
 /* The log is not what it was: from the beginning. */
-static void begin_again(struct cold_read *self, int64_t offset)
+static void begin_again(struct cold_read *self)
 {
     struct log *log = self->log;
     struct log_read *read = self->read;
     self->read = NULL;
     finish(self, STATUS_OK);
-    enum status status = log_read_from(log, read, offset);
+    enum status status = log_read_from(log, read);
     if (status != STATUS_PENDING) {
         read->on_done(read, status);
     }
-}
-
-static enum status note_base(struct cold_read *self, int64_t base_offset)
-{
-    if (self->base_count == self->base_room) {
-        uint32_t room = self->base_room == 0 ? 16 : self->base_room * 2;
-        int64_t *bases = realloc(self->bases, room * sizeof *bases);
-        if (bases == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        self->bases = bases;
-        self->base_room = room;
-    }
-    self->bases[self->base_count] = base_offset;
-    self->base_count += 1;
-    return STATUS_OK;
 }
 
 /* One batch of the answer; false in `out_goes_on` ends it. */
 static enum status take_batch(struct cold_read *self, const struct batch_view *batch, size_t start,
                               bool *out_goes_on)
 {
-    bool is_first = self->base_count == 0;
+    bool is_first = self->found_count == 0;
     bool fits = self->found_bytes + batch->byte_count <= self->byte_count_max;
-    *out_goes_on = false;
-    if (batch_next_offset(batch) > self->offset_limit ||
-        (!fits && !(is_first && self->at_least_one))) {
-        self->is_at_limit = false;
+    *out_goes_on = batch_next_offset(batch) <= self->offset_limit &&
+                   (fits || (is_first && self->at_least_one));
+    if (!*out_goes_on) {
         return STATUS_OK;
     }
-    if (!batch_has_right_checksum(batch) ||
-        (!is_first && batch_base_offset(batch) < self->next_offset)) {
+    if (!batch_has_right_checksum(batch)) {
         return STATUS_CORRUPT;
     }
-    TRY(note_base(self, batch_base_offset(batch)));
     if (is_first) {
         self->found_start = start;
     }
     self->found_bytes += batch->byte_count;
-    self->next_offset = batch_next_offset(batch);
-    *out_goes_on = true;
+    self->found_count += 1;
     return STATUS_OK;
 }
 
-/* On the lane: whole, sound batches from the wanted offset on. */
+/* On the lane: whole, sound batches from the wanted offset on. What lies before them is not held
+ * against its checksum, so that a reader can go past a damaged batch; the chain of offsets shows
+ * whether one hides others. */
 static enum status scan_buffer(struct cold_read *self, size_t start, size_t end)
 {
     bool is_cut_by_buffer = end < self->limit - (self->position - start);
-    for (bool goes_on = true; goes_on && start < end;) {
+    struct offset_chain chain = self->chain;
+    for (bool goes_on = true; goes_on;) {
         uint32_t byte_count = 0;
         enum status status = batch_measure(self->buffer + start, end - start, &byte_count);
-        if (status == STATUS_OK && byte_count <= end - start) {
-            struct batch_view batch;
-            TRY(batch_view_init(&batch, self->buffer + start, byte_count));
-            if (batch_last_offset(&batch) >= self->offset) {
-                TRY(take_batch(self, &batch, start, &goes_on));
-            }
-            start += byte_count;
-            continue;
+        bool is_cut =
+            status == STATUS_NOT_FOUND || (status == STATUS_OK && byte_count > end - start);
+        if (is_cut && is_cut_by_buffer) {
+            self->needed_bytes = status == STATUS_OK ? start + byte_count : self->buffer_bytes * 2;
+            return STATUS_OK;
         }
-        if (!is_cut_by_buffer || (status != STATUS_OK && status != STATUS_NOT_FOUND)) {
-            return STATUS_CORRUPT;
+        if (status != STATUS_OK || is_cut) {
+            return STATUS_CORRUPT; /* At the end, too, when the wanted offset is not there. */
         }
-        self->is_at_limit = false;
-        if (self->base_count == 0) {
-            self->needed_bytes =
-                start +
-                (status == STATUS_OK ? byte_count : self->buffer_bytes + BATCH_HEADER_BYTES);
+        struct batch_view batch;
+        TRY(batch_view_init(&batch, self->buffer + start, byte_count));
+        TRY(offset_chain_add(&chain, &batch));
+        if (batch_last_offset(&batch) >= self->offset) {
+            TRY(take_batch(self, &batch, start, &goes_on));
         }
-        return STATUS_OK;
-    }
-    self->is_at_limit = self->is_at_limit && !is_cut_by_buffer;
-    if (is_cut_by_buffer && self->base_count == 0 && start >= end) {
-        self->needed_bytes = self->buffer_bytes * 2;
+        start += byte_count;
+        goes_on = goes_on && (self->found_count == 0 || start < end);
     }
     return STATUS_OK;
 }
@@ -190,42 +164,62 @@ static enum status read_call(struct disk_request *request)
     if (read_count < wanted) {
         return STATUS_CORRUPT; /* The file is shorter than what was written to it. */
     }
-    self->base_count = 0;
+    self->found_count = 0;
     self->found_bytes = 0;
     self->needed_bytes = 0;
-    self->is_at_limit = true;
     enum status status = scan_buffer(self, head, wanted);
-    bool has_some = self->base_count > 0;
-    return status == STATUS_CORRUPT || status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED
-               ? (has_some ? STATUS_OK : STATUS_CORRUPT)
-               : status;
+    if (self->found_count > 0) {
+        self->needed_bytes = 0; /* What is cut, or damaged, is for the next read. */
+        return STATUS_OK;
+    }
+    return status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED ? STATUS_CORRUPT : status;
+}
+
+/* Up to the first batch of another leader epoch than was written there. */
+static void fill_answer(const struct cold_read *self, const struct segment *segment)
+{
+    struct log_read *read = self->read;
+    const uint8_t *bytes = self->buffer + self->found_start;
+    while (read->batch_count < self->found_count) {
+        struct batch_view batch;
+        enum status status =
+            batch_view_init(&batch, bytes + read->byte_count, self->found_bytes - read->byte_count);
+        check(status == STATUS_OK);
+        if (!log_has_epoch_of(self->log, &batch)) {
+            break;
+        }
+        read->ingested_ms[read->batch_count] =
+            ingest_index_find(&segment->indexes->ingests, batch_base_offset(&batch));
+        read->batch_count += 1;
+        read->byte_count += batch.byte_count;
+        read->next_offset = batch_next_offset(&batch);
+    }
+    read->slices[0] = (struct wire_slice){.base = bytes, .byte_count = read->byte_count};
+    read->slice_count = 1;
 }
 
 static void answer(struct cold_read *self, const struct segment *segment)
 {
     struct log_read *read = self->read;
-    if (self->base_count == 0) {
+    if (self->found_count == 0) {
         finish(self, STATUS_OK);
         return;
     }
-    struct read_pin *pin = read_pin_new(&self->log->store->pool, read, 0, 1, self->base_count);
+    struct read_pin *pin = read_pin_new(&self->log->store->pool, read, 0, 1, self->found_count);
     if (pin == NULL) {
         finish(self, STATUS_BUSY);
         return;
     }
+    read->pin = pin;
+    fill_answer(self, segment);
+    if (read->batch_count == 0) {
+        log_read_release(read);
+        finish(self, STATUS_CORRUPT);
+        return;
+    }
     pin->buffer = self->buffer;
     pin->buffer_bytes = self->buffer_bytes;
-    read->slices[0] = (struct wire_slice){.base = self->buffer + self->found_start,
-                                          .byte_count = self->found_bytes};
     self->buffer = NULL;
-    read->slice_count = 1;
-    read->byte_count = self->found_bytes;
-    read->next_offset = self->next_offset;
-    read->batch_count = self->base_count;
-    for (uint32_t i = 0; i < self->base_count; i++) {
-        read->ingested_ms[i] = ingest_index_find(&segment->indexes->ingests, self->bases[i]);
-    }
-    read->pin = pin;
     finish(self, STATUS_OK);
 }
 
@@ -242,7 +236,7 @@ static void read_on_done(struct disk_request *request)
     }
     struct segment *segment = segment_of(self);
     if (self->version != self->log->version || segment == NULL || segment->indexes == NULL) {
-        begin_again(self, self->read->offset);
+        begin_again(self);
         return;
     }
     if (request->status != STATUS_OK) {
@@ -255,20 +249,6 @@ static void read_on_done(struct disk_request *request)
             finish(self, status);
         }
         return;
-    }
-    if (self->base_count == 0 && self->is_at_limit) {
-        /* A gap reaches up to the next segment, or to what is in memory. */
-        int64_t next = log_state_segment_end(&self->log->state,
-                                             log_state_find(&self->log->state, self->segment_base));
-        const struct tail_chunk *first = tail_first(&self->log->tail);
-        if (first != NULL && first->batch_count > 0 &&
-            first->batches[0].base_offset > self->offset && first->batches[0].base_offset < next) {
-            next = first->batches[0].base_offset;
-        }
-        if (next > self->offset) {
-            begin_again(self, next);
-            return;
-        }
     }
     answer(self, segment);
 }
@@ -304,7 +284,7 @@ static enum status start_reading(struct cold_read *self, struct segment *segment
     TRY(log_open_segment(self->log, segment));
     log_touch_indexes(self->log, segment);
     self->handle = file_cache_ref(segment->handle);
-    self->position = offset_index_floor(&segment->indexes->offsets, self->offset);
+    self->position = offset_chain_begin(&self->chain, &segment->indexes->offsets, self->offset);
     self->limit = log_cold_bytes(self->log, segment);
     if (self->position >= self->limit) {
         return STATUS_CORRUPT;
@@ -330,7 +310,7 @@ static void load_on_done(struct disk_request *request)
     }
     struct segment *segment = segment_of(self);
     if (self->version != self->log->version || segment == NULL) {
-        begin_again(self, self->read->offset);
+        begin_again(self);
         return;
     }
     enum status status = request->status;
@@ -366,7 +346,7 @@ static enum status start_loading(struct cold_read *self, struct segment *segment
     return STATUS_OK;
 }
 
-enum status cold_read_start(struct log *log, struct log_read *read, int64_t offset)
+enum status cold_read_start(struct log *log, struct log_read *read)
 {
     const struct log_state *state = &log->state;
     struct log_store *store = log->store;
@@ -380,13 +360,13 @@ enum status cold_read_start(struct log *log, struct log_read *read, int64_t offs
     if (self == NULL) {
         return STATUS_NO_MEMORY;
     }
-    struct segment *segment = state->segments[log_state_find(state, offset)];
+    struct segment *segment = state->segments[log_state_find(state, read->offset)];
     self->magic = COLD_READ_MAGIC;
     self->log = log;
     self->read = read;
     self->disk = store->disk;
     self->version = log->version;
-    self->offset = offset;
+    self->offset = read->offset;
     self->segment_base = segment->base_offset;
     self->offset_limit = read->offset_limit;
     self->byte_count_max = read->byte_count_max;

@@ -144,6 +144,12 @@ int32_t epoch_history_epoch_at(const struct epoch_history *self, int64_t offset)
     return low == 0 ? EPOCH_HISTORY_NONE : entries[low - 1].epoch;
 }
 
+bool epoch_history_allows(const struct epoch_history *self, int64_t last_offset, int32_t epoch)
+{
+    int32_t known = epoch_history_epoch_at(self, last_offset);
+    return known == EPOCH_HISTORY_NONE || known == epoch;
+}
+
 struct epoch_history_entry epoch_history_end_of(const struct epoch_history *self, int32_t epoch,
                                                 int64_t log_end)
 {

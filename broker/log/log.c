@@ -150,6 +150,12 @@ uint32_t log_cold_bytes(const struct log *self, const struct segment *segment)
     return segment->byte_count;
 }
 
+bool log_has_epoch_of(const struct log *self, const struct batch_view *batch)
+{
+    return epoch_history_allows(&self->state.epochs, batch_last_offset(batch),
+                                batch_leader_epoch(batch));
+}
+
 void log_touch_indexes(struct log *self, struct segment *segment)
 {
     struct log_store *store = self->store;
@@ -263,7 +269,7 @@ static enum status plan_append(struct log *self, const struct log_append *append
     while (batch_iterator_left(&batches) > 0) {
         struct batch_view batch;
         if (batch_iterator_next(&batches, &batch) != STATUS_OK ||
-            batch_base_offset(&batch) < plan.next_offset || batch_last_offset_delta(&batch) < 0 ||
+            batch_base_offset(&batch) != plan.next_offset || batch_last_offset_delta(&batch) < 0 ||
             batch_next_offset(&batch) <= batch_base_offset(&batch)) {
             return STATUS_INVALID;
         }

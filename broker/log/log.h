@@ -143,7 +143,7 @@ struct log_read {
 
 /* OK: filled at once, on_done is not called. PENDING: on_done tells, from the loop (CANCELED when
  * the log was deleted or closed meanwhile). OUT_OF_RANGE: below the start or above the end.
- * CORRUPT: a batch fails its checksum and is not served. BUSY: memory is short, nothing was read.
+ * CORRUPT: a batch is damaged and not served. BUSY: memory is short, nothing was read.
  * The struct is the caller's and stays put until released. */
 MUST_USE enum status log_read(struct log *self, struct log_read *read);
 /* On the log's loop. Accepts a read that failed. */

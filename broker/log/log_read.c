@@ -111,24 +111,24 @@ enum status log_read(struct log *self, struct log_read *read)
     read->log = self;
     read->pin = NULL;
     list_init(&read->link);
-    return log_read_from(self, read, read->offset);
+    return log_read_from(self, read);
 }
 
-enum status log_read_from(struct log *self, struct log_read *read, int64_t offset)
+enum status log_read_from(struct log *self, struct log_read *read)
 {
     const struct log_state *state = &self->state;
     if (read->offset < state->start || read->offset > state->end) {
         return STATUS_OUT_OF_RANGE;
     }
-    if (offset >= state->end || offset >= read->offset_limit) {
+    if (read->offset >= state->end || read->offset >= read->offset_limit) {
         return STATUS_OK;
     }
     struct tail_chunk *chunk = NULL;
     uint32_t batch = 0;
-    if (tail_find(&self->tail, offset, &chunk, &batch)) {
+    if (tail_find(&self->tail, read->offset, &chunk, &batch)) {
         return read_tail(self, read, chunk, batch);
     }
-    return cold_read_start(self, read, offset);
+    return cold_read_start(self, read);
 }
 
 void log_read_release(struct log_read *read)

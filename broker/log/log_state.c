@@ -254,7 +254,7 @@ enum status log_state_apply_batches(struct log_state *self, const struct journal
         TRY(log_state_roll(self, self->end, journal_format_ingested_ms(record, 0)));
         active = log_state_active(self);
     }
-    if (record->offset < self->end || record->segment_position != active->byte_count ||
+    if (record->offset != self->end || record->segment_position != active->byte_count ||
         active->indexes == NULL) {
         return STATUS_CORRUPT;
     }
@@ -263,7 +263,7 @@ enum status log_state_apply_batches(struct log_state *self, const struct journal
     for (uint32_t i = 0; i < record->batch_count; i++) {
         struct batch_view batch;
         if (batch_iterator_next(&batches, &batch) != STATUS_OK ||
-            batch_base_offset(&batch) < self->end || batch_last_offset_delta(&batch) < 0 ||
+            batch_base_offset(&batch) != self->end || batch_last_offset_delta(&batch) < 0 ||
             batch_last_offset(&batch) - active->base_offset > INT32_MAX) {
             return STATUS_CORRUPT;
         }

@@ -15,6 +15,7 @@
 #include "broker/log/segment_load.h"
 #include "broker/log/tail.h"
 #include "broker/log/wall_guard.h"
+#include "proto/record/batch.h"
 
 #define LOG_FLUSHES 3U /* Sheets that one log may be in: told, under way, collecting. */
 
@@ -138,6 +139,9 @@ void log_store_note_room(struct log_store *self);
 MUST_USE enum status log_open_segment(struct log *self, struct segment *segment);
 /* Bytes of the segment, whole batches, that must be read from its file: those before its tail. */
 uint32_t log_cold_bytes(const struct log *self, const struct segment *segment);
+/* A batch from a segment's file is of the leader epoch in which its offsets were written: its
+ * checksum does not cover the epoch. */
+bool log_has_epoch_of(const struct log *self, const struct batch_view *batch);
 /* Indexes in memory, loaded synchronously if need be. */
 MUST_USE enum status log_load_indexes(struct log *self, struct segment *segment);
 /* Those that a lane loaded. */
@@ -148,7 +152,7 @@ void log_touch_indexes(struct log *self, struct segment *segment);
  * or the store's failure. */
 MUST_USE enum status log_put_record(struct log *self, struct journal_record *record);
 struct journal_record log_record(const struct log *self, enum journal_record_kind kind);
-/* log_read() for a read whose outputs are set back; `offset` is at or beyond the read's. */
-MUST_USE enum status log_read_from(struct log *self, struct log_read *read, int64_t offset);
+/* log_read() for a read whose outputs are set back. */
+MUST_USE enum status log_read_from(struct log *self, struct log_read *read);
 /* The state as it is now is durable with what was just put. */
 void log_await_flush(struct log *self);

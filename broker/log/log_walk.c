@@ -9,13 +9,10 @@ static enum status begin_scan(struct log *log, struct segment *segment, int64_t 
 {
     TRY(log_load_indexes(log, segment));
     TRY(log_open_segment(log, segment));
-    uint32_t position = offset_index_floor(&segment->indexes->offsets, offset);
-    uint32_t limit = log_cold_bytes(log, segment);
-    if (position > limit) {
-        return STATUS_CORRUPT;
-    }
-    segment_scan_init(scan, log->store->disk, segment->handle->file, position, limit);
-    return STATUS_OK;
+    const struct segment_scan_range range = {.index = &segment->indexes->offsets,
+                                             .offset = offset,
+                                             .limit = log_cold_bytes(log, segment)};
+    return segment_scan_init(scan, log->store->disk, segment->handle->file, &range);
 }
 
 static enum status find_in_file(struct log *log, struct segment *segment, int64_t offset,
@@ -33,7 +30,7 @@ static enum status find_in_file(struct log *log, struct segment *segment, int64_
         }
     }
     segment_scan_done(&scan);
-    return status;
+    return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status; /* Its batch must be there. */
 }
 
 enum status log_walk_find(struct log *log, int64_t offset, struct log_place *out_place)
@@ -50,24 +47,12 @@ enum status log_walk_find(struct log *log, int64_t offset, struct log_place *out
         return STATUS_OK;
     }
     if (tail_find(&log->tail, offset, &chunk, &batch)) {
-        if (chunk->segment == segment) {
-            out_place->offset = chunk->batches[batch].base_offset;
-            out_place->position = chunk->position + chunk->batches[batch].start;
-        }
+        check(chunk->segment == segment);
+        out_place->offset = chunk->batches[batch].base_offset;
+        out_place->position = chunk->position + chunk->batches[batch].start;
         return STATUS_OK;
     }
-    enum status status = find_in_file(log, segment, offset, out_place);
-    if (status != STATUS_NOT_FOUND) {
-        return status;
-    }
-    /* Behind the last batch of the file: what follows is in memory. */
-    out_place->position = log_cold_bytes(log, segment);
-    const struct tail_chunk *first = tail_first(&log->tail);
-    if (first != NULL && first->segment == segment && first->batch_count > 0) {
-        out_place->offset = first->batches[0].base_offset;
-        out_place->position = first->position + first->batches[0].start;
-    }
-    return STATUS_OK;
+    return find_in_file(log, segment, offset, out_place);
 }
 
 struct walk {
@@ -97,12 +82,17 @@ static enum status walk_file(struct walk *walk, struct log *log, struct segment 
         struct batch_view batch;
         uint32_t position = 0;
         status = segment_scan_next(&scan, &batch, &position);
-        if (status == STATUS_OK && batch_last_offset(&batch) >= walk->next) {
-            int64_t ingested_ms =
-                ingest_index_find(&segment->indexes->ingests, batch_base_offset(&batch));
-            status = walk->on_batch(walk->context, &batch, ingested_ms);
-            walk->next = batch_next_offset(&batch);
+        if (status != STATUS_OK || batch_last_offset(&batch) < walk->next) {
+            continue;
         }
+        if (!log_has_epoch_of(log, &batch)) {
+            status = STATUS_CORRUPT;
+            break;
+        }
+        int64_t ingested_ms =
+            ingest_index_find(&segment->indexes->ingests, batch_base_offset(&batch));
+        status = walk->on_batch(walk->context, &batch, ingested_ms);
+        walk->next = batch_next_offset(&batch);
     }
     segment_scan_done(&scan);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
@@ -122,16 +112,7 @@ enum status log_walk(struct log *log, int64_t offset,
         if (tail_find(&log->tail, walk.next, &chunk, &batch)) {
             TRY(walk_chunk(&walk, chunk, batch));
         } else {
-            uint32_t which = log_state_find(state, walk.next);
-            TRY(walk_file(&walk, log, state->segments[which]));
-            bool is_tail_next = tail_first(&log->tail) != NULL;
-            if (walk.next == before && which + 1 < state->segment_count) {
-                walk.next = log_state_segment_end(state, which); /* A gap at its end. */
-            } else if (walk.next == before && is_tail_next) {
-                walk.next = tail_first(&log->tail)->batch_count > 0
-                                ? tail_first(&log->tail)->batches[0].base_offset
-                                : state->end;
-            }
+            TRY(walk_file(&walk, log, state->segments[log_state_find(state, walk.next)]));
         }
         if (walk.next == before) {
             return STATUS_CORRUPT; /* The bytes up to the end are not there. */

@@ -12,12 +12,12 @@ struct log_place {
     uint32_t position; /* In its segment. */
 };
 
-/* Where the batch that contains `offset`, or else the next one, begins, in the segment that
- * log_state_find() names; its end when there is none. */
+/* Where the batch that contains `offset` begins, in the segment that log_state_find() names; its
+ * end when there is none. */
 MUST_USE enum status log_walk_find(struct log *log, int64_t offset, struct log_place *out_place);
 
-/* From the batch that contains `offset` (or the next one) to the end. A callback that does not
- * answer OK ends it with its answer. CORRUPT: a batch fails its checksum. */
+/* From the batch that contains `offset` to the end. A callback that does not answer OK ends it with
+ * its answer. CORRUPT: a batch fails its checksum, or is not where or of when it should be. */
 MUST_USE enum status log_walk(struct log *log, int64_t offset,
                               enum status (*on_batch)(void *context, const struct batch_view *batch,
                                                       int64_t ingested_ms),

@@ -140,10 +140,22 @@ static uint32_t count_up_to(const struct offset_index *self, int64_t offset)
 
 uint32_t offset_index_floor(const struct offset_index *self, int64_t offset)
 {
+    int64_t last_offset = -1;
+    return offset_index_floor_batch(self, offset, &last_offset);
+}
+
+uint32_t offset_index_floor_batch(const struct offset_index *self, int64_t offset,
+                                  int64_t *out_last_offset)
+{
     check(self->magic == OFFSET_INDEX_MAGIC);
     check(offset >= 0);
     uint32_t count = count_up_to(self, offset);
-    return count == 0 ? 0 : self->entries[count - 1].position;
+    if (count == 0) {
+        *out_last_offset = -1;
+        return 0;
+    }
+    *out_last_offset = self->base_offset + self->entries[count - 1].relative_offset;
+    return self->entries[count - 1].position;
 }
 
 void offset_index_truncate(struct offset_index *self, int64_t offset)

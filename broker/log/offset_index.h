@@ -60,6 +60,9 @@ MUST_USE enum status offset_index_append(struct offset_index *self, int64_t last
                                          uint64_t position);
 /* Position to start scanning for `offset`; 0 when every entry lies after it. */
 uint32_t offset_index_floor(const struct offset_index *self, int64_t offset);
+/* The same, and the last offset of the batch that begins there; -1: no entry says it. */
+uint32_t offset_index_floor_batch(const struct offset_index *self, int64_t offset,
+                                  int64_t *out_last_offset);
 /* Forgets batches that contain `offset` or lie beyond it. */
 void offset_index_truncate(struct offset_index *self, int64_t offset);
 /* Forgets batches that begin at `position` or behind it. */

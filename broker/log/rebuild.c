@@ -18,7 +18,8 @@ static enum status check_batch(const struct rebuild *self, const struct batch_vi
                                const struct index_set_batch *batch)
 {
     struct batch_verdict verdict;
-    if (batch_check_stored(view, &verdict) != STATUS_OK || batch->base_offset < self->next_offset) {
+    if (batch_check_stored(view, &verdict) != STATUS_OK || batch->base_offset < self->next_offset ||
+        (batch->base_offset > self->next_offset && !self->has_gaps)) {
         return STATUS_CORRUPT;
     }
     return index_set_has_room(self->indexes, batch) ? STATUS_OK : STATUS_FULL;

@@ -18,7 +18,8 @@ struct rebuild {
         *producers;               /* Borrowed; as of `next_offset`. NULL: no transaction index. */
     struct epoch_history *epochs; /* Borrowed. NULL: not wanted. */
     uint64_t position;            /* Of the next batch in the segment. */
-    int64_t next_offset;          /* Batches begin at or above it; gaps are legal. */
+    int64_t next_offset;          /* The next batch begins there. */
+    bool has_gaps;                /* Or above it, as Kafka's compaction leaves them; ours do not. */
 };
 
 /* The caller fills the struct; whatever the indexes say of offsets from `next_offset` on is dropped

@@ -162,7 +162,7 @@ static enum status rebuild_all(struct segment_load *self)
         self->sound_bytes = (uint32_t)rebuild.position;
         status = STATUS_OK;
     }
-    if (status == STATUS_OK && rebuild.next_offset > self->end_offset) {
+    if (status == STATUS_OK && rebuild.next_offset != self->end_offset) {
         /* Sound batches, but not those that the checkpoint saw: a replay that was cut short put
          * them there, behind a cut that is still to come. */
         self->sound_bytes = self->segment.byte_count - 1;

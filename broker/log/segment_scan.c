@@ -1,16 +1,15 @@
 #include "broker/log/segment_scan.h"
 
-#include "proto/sys/check.h"
-
 #include <stdlib.h>
 
 #define AHEAD_BYTES (256U << 10)
 
-void segment_scan_init(struct segment_scan *self, struct disk *disk, struct disk_file *file,
-                       uint32_t position, uint32_t limit)
+enum status segment_scan_init(struct segment_scan *self, struct disk *disk, struct disk_file *file,
+                              const struct segment_scan_range *range)
 {
-    check(position <= limit);
-    *self = (struct segment_scan){.disk = disk, .file = file, .position = position, .limit = limit};
+    *self = (struct segment_scan){.disk = disk, .file = file, .limit = range->limit};
+    self->position = offset_chain_begin(&self->chain, range->index, range->offset);
+    return self->position < self->limit ? STATUS_OK : STATUS_CORRUPT;
 }
 
 void segment_scan_done(struct segment_scan *self)
@@ -70,6 +69,7 @@ enum status segment_scan_next(struct segment_scan *self, struct batch_view *out_
         !batch_has_right_checksum(&batch)) {
         return STATUS_CORRUPT;
     }
+    TRY(offset_chain_add(&self->chain, &batch));
     *out_batch = batch;
     *out_position = self->position;
     self->position += byte_count;

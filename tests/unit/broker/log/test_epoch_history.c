@@ -129,6 +129,19 @@ Test(epoch_history, cut_start_moves_the_epoch_that_holds_it)
     expect_row(0, 7, 1000);
 }
 
+Test(epoch_history, batch_is_of_the_epoch_that_was_written_there)
+{
+    cr_expect(epoch_history_truncate_start(&history, 25));
+
+    cr_expect(epoch_history_allows(&history, 29, 4));
+    cr_expect_not(epoch_history_allows(&history, 29, 7));
+    cr_expect_not(epoch_history_allows(&history, 29, 5));
+    cr_expect_not(epoch_history_allows(&history, 29, -1));
+    cr_expect(epoch_history_allows(&history, 30, 7));
+    cr_expect_not(epoch_history_allows(&history, 30, 4));
+    cr_expect(epoch_history_allows(&history, 24, 9), "before the history");
+}
+
 Test(epoch_history, history_at_its_limit_gives_up_the_oldest)
 {
     for (int32_t i = 1; i <= (int32_t)EPOCH_HISTORY_ENTRIES_MAX; i++) {

@@ -1,5 +1,6 @@
 /* Goal: what was acknowledged is there after any end of the process, and nothing else is.
  * Method: a store on a simulated disk, small segments and a small journal, kills and power cuts. */
+#include "proto/record/batch_iterator.h"
 #include "tests/rig/log_rig.h"
 
 #include <criterion/criterion.h>
@@ -186,4 +187,155 @@ Test(log, truncation_of_the_batch_that_holds_the_start_never_ends)
         open_all();
         cr_expect_eq(log_start(first->log), 4);
     }
+}
+
+static void batch_on_replay(void *context, const uint8_t *bytes, size_t byte_count,
+                            int64_t ingested_ms)
+{
+    struct batch_view batch;
+    int64_t *next_offset = context;
+    (void)ingested_ms;
+    cr_assert_eq(batch_view_init(&batch, bytes, byte_count), STATUS_OK);
+    cr_assert_eq(batch_base_offset(&batch), *next_offset);
+    *next_offset = batch_next_offset(&batch);
+}
+
+static void release_inside(void *context)
+{
+    log_read_release(context);
+}
+
+/* Reads from `offset` until the end or a refusal, whose status it gives; `out_next_offset` is where
+ * that was. Each batch is where the one before it promised. */
+static enum status read_on(int64_t offset, int64_t *out_next_offset)
+{
+    enum status status = STATUS_OK;
+    *out_next_offset = offset;
+    while (status == STATUS_OK && *out_next_offset < log_end(first->log)) {
+        struct log_rig_read read;
+        status = log_rig_read(first, &read, *out_next_offset, 30000);
+        cr_assert(status != STATUS_OK || read.read.batch_count > 0, "hidden at %lld",
+                  (long long)*out_next_offset);
+        for (uint32_t i = 0; i < read.read.slice_count; i++) {
+            struct batch_iterator batches;
+            struct batch_view batch;
+            batch_iterator_init(&batches, read.read.slices[i].base, read.read.slices[i].byte_count);
+            while (batch_iterator_next(&batches, &batch) == STATUS_OK) {
+                cr_assert_leq(batch_base_offset(&batch), *out_next_offset);
+                cr_assert_gt(batch_next_offset(&batch), *out_next_offset);
+                *out_next_offset = batch_next_offset(&batch);
+            }
+        }
+        cr_assert(sim_node_run(rig.node, release_inside, &read.read));
+    }
+    return status;
+}
+
+/* The last segment, [63, 72) in batches of three, with one bit flipped in the batch at 66. */
+static void expect_refusal(struct sim_file *file, uint64_t position, uint32_t bit)
+{
+    cr_assert(sim_file_flip_bit(file, position + bit / 8, bit % 8));
+    for (int64_t offset = 63; offset < 69; offset++) {
+        int64_t next_offset = 0;
+        cr_expect_eq(read_on(offset, &next_offset), STATUS_CORRUPT, "%lld, bit %u",
+                     (long long)offset, bit);
+        cr_expect_eq(next_offset, offset < 66 ? 66 : offset, "%lld, bit %u", (long long)offset,
+                     bit);
+    }
+    int64_t replayed = 63;
+    cr_expect_eq(log_replay(first->log, 63, batch_on_replay, &replayed), STATUS_CORRUPT);
+    cr_expect_eq(replayed, 66, "bit %u", bit);
+    cr_assert(sim_file_flip_bit(file, position + bit / 8, bit % 8));
+}
+
+/* Base offset and leader epoch are not in the checksum; length and last offset decide what is
+ * looked at. */
+Test(log, flipped_bit_of_a_batchs_header_hides_its_records_or_moves_them)
+{
+    for (int i = 0; i < 24; i++) {
+        cr_assert_eq(log_rig_append(first, 3, 1000), STATUS_OK);
+    }
+    cr_assert(log_rig_close(&rig));
+    open_all();
+    struct sim_inode *inode =
+        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/first-0/00000000000000000063.log");
+    cr_assert_neq(inode, NULL);
+    uint8_t header[BATCH_HEADER_BYTES];
+    uint32_t position = 0;
+    cr_assert_eq(sim_file_read(&inode->file, 0, header, sizeof header), sizeof header);
+    cr_assert_eq(batch_measure(header, sizeof header, &position), STATUS_OK);
+
+    for (uint32_t bit = 0; bit < (size_t)BATCH_HEADER_BYTES * 8; bit++) {
+        expect_refusal(&inode->file, position, bit);
+    }
+
+    cr_expect_eq(log_rig_verify(first), 72);
+}
+
+/* The index says where the batch ends at which a search begins. */
+Test(log, damaged_base_offset_behind_an_index_entry_hides_records)
+{
+    for (int i = 0; i < 18; i++) {
+        cr_assert_eq(log_rig_append(first, 3, 1000), STATUS_OK);
+    }
+    cr_assert(log_rig_close(&rig));
+    open_all();
+    struct sim_inode *inode =
+        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/first-0/00000000000000000000.log");
+    cr_assert_neq(inode, NULL);
+
+    uint64_t position = 0;
+    for (int64_t base_offset = 0; base_offset < 54; base_offset += 3) {
+        uint8_t header[BATCH_HEADER_BYTES];
+        uint32_t byte_count = 0;
+        cr_assert_eq(sim_file_read(&inode->file, position, header, sizeof header), sizeof header);
+        cr_assert_eq(batch_measure(header, sizeof header, &byte_count), STATUS_OK);
+        for (uint32_t bit = 0; bit < 64; bit++) {
+            int64_t next_offset = 0;
+            cr_assert(sim_file_flip_bit(&inode->file, position + bit / 8, bit % 8));
+            cr_expect_eq(read_on(0, &next_offset), STATUS_CORRUPT);
+            cr_expect_eq(next_offset, base_offset, "bit %u", bit);
+            cr_expect_eq(read_on(base_offset + 1, &next_offset), STATUS_CORRUPT);
+            cr_expect_eq(next_offset, base_offset + 1, "bit %u", bit);
+            cr_assert(sim_file_flip_bit(&inode->file, position + bit / 8, bit % 8));
+        }
+        position += byte_count;
+    }
+}
+
+Test(log, batches_behind_a_damaged_one_are_served)
+{
+    for (int i = 0; i < 24; i++) {
+        cr_assert_eq(log_rig_append(first, 3, 1000), STATUS_OK);
+    }
+    cr_assert(log_rig_close(&rig));
+    open_all();
+    struct sim_inode *inode =
+        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/first-0/00000000000000000063.log");
+    cr_assert_neq(inode, NULL);
+    cr_assert(sim_file_flip_bit(&inode->file, BATCH_HEADER_BYTES, 0));
+
+    int64_t next_offset = 0;
+    cr_expect_eq(read_on(63, &next_offset), STATUS_CORRUPT);
+    cr_expect_eq(next_offset, 63);
+    cr_expect_eq(read_on(66, &next_offset), STATUS_OK);
+    cr_expect_eq(next_offset, 72);
+}
+
+Test(log, append_with_a_gap_in_its_offsets_is_refused)
+{
+    cr_assert_eq(log_rig_append(first, 3, 100), STATUS_OK);
+    struct log_rig_read read;
+    cr_assert_eq(log_rig_read(first, &read, 0, 30000), STATUS_OK);
+    static uint8_t bytes[10000];
+    size_t byte_count = read.read.slices[0].byte_count;
+    memcpy(bytes, read.read.slices[0].base, byte_count);
+    cr_assert(sim_node_run(rig.node, release_inside, &read.read));
+    const struct log_append append = {.bytes = bytes, .byte_count = byte_count};
+
+    batch_stamp_offset(bytes, 2, 0);
+    cr_expect_eq(log_append(first->log, &append), STATUS_INVALID);
+    batch_stamp_offset(bytes, 4, 0);
+    cr_expect_eq(log_append(first->log, &append), STATUS_INVALID);
+    cr_expect_eq(log_end(first->log), 3);
 }

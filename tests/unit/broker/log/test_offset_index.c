@@ -43,6 +43,11 @@ Test(offset_index, floor_lands_at_or_before_the_offset)
     cr_expect_eq(offset_index_floor(&index_under_test, 1199), 4096);
     cr_expect_eq(offset_index_floor(&index_under_test, 1200), 8192);
     cr_expect_eq(offset_index_floor(&index_under_test, INT64_MAX), 8192);
+    int64_t last_offset = 0;
+    cr_expect_eq(offset_index_floor_batch(&index_under_test, 1199, &last_offset), 4096);
+    cr_expect_eq(last_offset, 1100);
+    cr_expect_eq(offset_index_floor_batch(&index_under_test, 1099, &last_offset), 0);
+    cr_expect_eq(last_offset, -1);
 }
 
 Test(offset_index, empty_index_sends_every_reader_to_the_start)
