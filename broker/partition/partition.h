@@ -108,9 +108,9 @@ struct partition_append {
 void partition_append(struct partition *self, struct partition_append *append);
 
 /* A follower's write: whole batches as the leader sent them, from partition_marks.log_end on; when
- * there is no room for all of them, perhaps only the first ones (OK). MALFORMED: they are no
- * batches or do not fit there; BUSY: no room now; FULL: the first one is too large for this node's
- * journal; IO, NO_SPACE. */
+ * there is no room for all of them, perhaps only the first ones (OK). An empty log begins anew with
+ * a batch that holds its end. MALFORMED: they are no batches or do not fit there; BUSY: no room now;
+ * FULL: the first one is too large for this node's journal; IO, NO_SPACE. */
 struct partition_replica_append {
     const uint8_t *bytes;
     size_t byte_count;

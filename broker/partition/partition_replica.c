@@ -6,14 +6,27 @@
 #include "proto/record/batch_iterator.h"
 #include "proto/sys/check.h"
 
-/* Bytes from a peer are held to what a log may store; offsets go on where this log ends. */
+/* Where the batches have to begin: at the end of this log. But the leader's log may begin inside of
+ * a batch, which comes whole, so an empty log begins where that batch does. */
+static int64_t begin_of(const struct partition *self, const struct partition_replica_append *append)
+{
+    int64_t end = log_end(self->log);
+    struct batch_view first;
+    bool is_across = log_start(self->log) == end &&
+                     batch_view_init(&first, append->bytes, append->byte_count) == STATUS_OK &&
+                     batch_base_offset(&first) >= 0 && batch_base_offset(&first) < end &&
+                     batch_last_offset(&first) >= end;
+    return is_across ? batch_base_offset(&first) : end;
+}
+
+/* Bytes from a peer are held to what a log may store, with offsets that go on from `next_offset`.
+ */
 static enum status check_batches(const struct partition *self,
-                                 const struct partition_replica_append *append,
+                                 const struct partition_replica_append *append, int64_t next_offset,
                                  uint32_t *out_batch_count)
 {
     struct batch_iterator iterator;
     batch_iterator_init(&iterator, append->bytes, append->byte_count);
-    int64_t next_offset = log_end(self->log);
     uint32_t count = 0;
     struct batch_view batch;
     enum status status;
@@ -90,7 +103,11 @@ enum status partition_append_replica(struct partition *self,
         return STATUS_INVALID;
     }
     uint32_t batch_count;
-    TRY(check_batches(self, append, &batch_count));
+    int64_t begin = begin_of(self, append);
+    TRY(check_batches(self, append, begin, &batch_count));
+    if (begin < log_end(self->log)) {
+        TRY(partition_restart_at(self, begin));
+    }
     struct partition_replica_append rest = *append;
     bool has_times = append->ingested_ms != NULL && append->ingested_count == batch_count;
     rest.ingested_ms = has_times ? append->ingested_ms : NULL;

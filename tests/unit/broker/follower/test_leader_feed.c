@@ -173,13 +173,9 @@ Test(leader_feed, follower_that_missed_more_than_its_journal_takes_at_once_gives
     cr_expect_eq(count_at(leader_with(2), 0), 1200);
 }
 
-Test(leader_feed, deleted_records_do_not_come_back_with_the_next_leader)
+static void delete_records(uint32_t leader, int64_t offset)
 {
-    uint32_t leader = leader_with(3);
-    for (int i = 0; i < 5; i++) {
-        cr_assert_eq(kafka_talk_put(&clients[leader], "t", 0, "value"), i);
-    }
-    struct kafka_delete_records_request_delete_records_partition partition = {.offset = 3};
+    struct kafka_delete_records_request_delete_records_partition partition = {.offset = offset};
     struct kafka_delete_records_request_delete_records_topic topic = {
         .name = wire_text_of("t"), .partitions = &partition, .partitions_count = 1};
     struct kafka_delete_records_request request;
@@ -189,7 +185,16 @@ Test(leader_feed, deleted_records_do_not_come_back_with_the_next_leader)
     struct kafka_delete_records_response answer;
     cr_assert(wire_client_call(&clients[leader], API_KEY_DELETE_RECORDS, 2, &request, &answer));
     cr_assert_eq(answer.topics[0].partitions[0].error_code, 0);
-    cr_expect_eq(answer.topics[0].partitions[0].low_watermark, 3);
+    cr_expect_eq(answer.topics[0].partitions[0].low_watermark, offset);
+}
+
+Test(leader_feed, deleted_records_do_not_come_back_with_the_next_leader)
+{
+    uint32_t leader = leader_with(3);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(kafka_talk_put(&clients[leader], "t", 0, "value"), i);
+    }
+    delete_records(leader, 3);
     broker_world_run_ms(&world, 1000);
 
     kill_broker(leader);
@@ -197,6 +202,35 @@ Test(leader_feed, deleted_records_do_not_come_back_with_the_next_leader)
 
     cr_expect_eq(kafka_talk_offset(&clients[next], "t", 0, -2), 3);
     cr_expect_eq(count_at(next, 3), 2);
+}
+
+/* It has nothing of what the leader has, whose log begins in the middle of a batch. */
+Test(leader_feed, follower_that_begins_inside_of_a_batch_never_catches_up)
+{
+    uint32_t leader = leader_with(3);
+    uint32_t follower = (leader + 1) % BROKERS;
+    kill_broker(follower);
+    leader = leader_with(2);
+    struct kafka_talk_batch batch = {.record_count = 6};
+    struct kafka_talk_produce produce = {.topic = "t", .acks = -1, .timeout_ms = 5000};
+    produce.bytes = kafka_talk_batch(&clients[leader], &batch, &produce.byte_count);
+    cr_assert_eq(kafka_talk_produce(&clients[leader], &produce).error_code, 0);
+    delete_records(leader, 4);
+
+    start_broker(follower);
+    leader = leader_with(3);
+
+    cr_expect_eq(kafka_talk_put(&clients[leader], "t", 0, "value"), 6);
+    broker_world_run_ms(&world, 1000);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (leader != follower) {
+            kill_broker(leader);
+            leader = leader_with(2 - i);
+        }
+    }
+    cr_expect_eq(leader, follower);
+    cr_expect_eq(kafka_talk_offset(&clients[leader], "t", 0, -2), 4);
+    cr_expect_eq(kafka_talk_offset(&clients[leader], "t", 0, -1), 7);
 }
 
 Test(leader_feed, too_few_replicas_refuse_acks_all_and_take_acks_1)
