@@ -168,6 +168,9 @@ static void drop_segments(struct log_state *self, uint32_t first, uint32_t count
                           struct log_state_dropped *dropped)
 {
     check(first + count <= self->segment_count);
+    if (count == 0) {
+        return; /* There may be no array yet. */
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct segment *segment = self->segments[first + i];
         self->byte_count -= segment->byte_count;
