@@ -98,6 +98,19 @@ MILLRACE_EXPORT int millrace_consumer_assign(struct millrace_consumer *consumer,
 MILLRACE_EXPORT int millrace_consumer_subscribe(struct millrace_consumer *consumer,
                                                 const struct millrace_bytes *topics,
                                                 size_t topic_count, struct millrace_error *error);
+/* A member's place in its group: who commits. Made by the call below only. */
+struct millrace_membership {
+    struct millrace_bytes group;
+    int32_t generation;              /* -1: not a member, as without a subscribe. */
+    struct millrace_bytes member_id; /* Empty: as above. */
+    struct millrace_bytes instance_id;
+};
+/* As of the last poll: whose batches were polled before belong to it. Take it with the batch where
+ * another thread goes on polling. ILLEGAL_GENERATION: the group has taken the place away. */
+MILLRACE_EXPORT int millrace_consumer_membership(struct millrace_consumer *consumer,
+                                                 struct millrace_membership **out_membership,
+                                                 struct millrace_error *error);
+MILLRACE_EXPORT void millrace_membership_free(struct millrace_membership *membership);
 /* Moves one assigned partition; what was fetched of it is dropped. */
 MILLRACE_EXPORT int millrace_consumer_seek(struct millrace_consumer *consumer,
                                            struct millrace_bytes topic, int32_t partition,

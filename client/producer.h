@@ -106,12 +106,21 @@ struct millrace_offset {
     int32_t leader_epoch; /* -1: not known. */
 };
 
-/* Commits offsets of `group` together with the transaction. */
+/* Commits offsets of `group` together with the transaction, whoever reads for it meanwhile: for a
+ * consumer that was assigned its partitions, not for a member. */
 MILLRACE_EXPORT int millrace_producer_send_offsets(struct millrace_producer *producer,
                                                    struct millrace_bytes group,
                                                    const struct millrace_offset *offsets,
                                                    size_t offset_count, int64_t timeout_ms,
                                                    struct millrace_error *error);
+struct millrace_membership; /* See consumer.h. */
+/* The same for a member of a group: refused, with error.must_abort, once the group has given its
+ * partitions to others, so that what they read is not written twice. */
+MILLRACE_EXPORT int millrace_producer_send_offsets_as(struct millrace_producer *producer,
+                                                      const struct millrace_membership *member,
+                                                      const struct millrace_offset *offsets,
+                                                      size_t offset_count, int64_t timeout_ms,
+                                                      struct millrace_error *error);
 /* Flushes, then commits. Where error.must_abort is set, abort. */
 MILLRACE_EXPORT int millrace_producer_commit(struct millrace_producer *producer, int64_t timeout_ms,
                                              struct millrace_error *error);

@@ -11,6 +11,7 @@ int main(int count, char **arguments)
     struct millrace_consumer *consumer = NULL;
     struct millrace_producer *producer = NULL;
     struct millrace_batch *batch = NULL;
+    struct millrace_membership *member = NULL;
     struct millrace_error error;
     if (count != 4)
         return 2;
@@ -24,7 +25,8 @@ int main(int count, char **arguments)
         while (!millrace_consumer_poll(consumer, 5000, &batch, &error) && batch != NULL) {
             struct millrace_offset next = {from, millrace_batch_partition(batch),
                                            millrace_batch_next_offset(batch), -1};
-            int code = millrace_producer_begin(producer, 10000, &error);
+            int code = millrace_consumer_membership(consumer, &member, &error) ||
+                       millrace_producer_begin(producer, 10000, &error);
             for (size_t i = 0; !code && i < millrace_batch_count(batch); i++) {
                 struct millrace_record copy = {.size = sizeof copy,
                                                .topic = millrace_text(arguments[3])};
@@ -32,10 +34,12 @@ int main(int count, char **arguments)
                 copy.value = millrace_batch_record(batch, i)->value;
                 code = millrace_producer_send(producer, &copy, NULL, 10000, &error);
             }
+            code = code ||
+                   millrace_producer_send_offsets_as(producer, member, &next, 1, 10000, &error) ||
+                   millrace_producer_commit(producer, 10000, &error);
+            millrace_membership_free(member);
             millrace_batch_free(batch);
-            if (code ||
-                millrace_producer_send_offsets(producer, reader.group, &next, 1, 10000, &error) ||
-                millrace_producer_commit(producer, 10000, &error))
+            if (code)
                 break;
         }
     if (error.code)

@@ -28,6 +28,12 @@ struct consumer_handle_polled {
     int64_t committed; /* -1: nothing yet. */
 };
 
+/* Where a member stands in its group. */
+struct consumer_handle_place {
+    int32_t generation; /* -1: nowhere. */
+    char member_id[GROUP_MEMBER_ID_BYTES_MAX];
+};
+
 struct millrace_consumer {
     struct session_handle handle;
     struct host_gate gate;
@@ -59,6 +65,8 @@ struct millrace_consumer {
     bool is_revoke_due;   /* The next poll tells the application, and gives up. */
     bool is_assigned_due; /* The next poll tells the application. */
     bool is_lost_due;
+    struct consumer_handle_place assigned; /* Of the last assignment. */
+    struct consumer_handle_place place;    /* Of the last one that a poll has told. */
     struct consumer_handle_polled *polled; /* Owned. Of partitions that are assigned. */
     size_t polled_count;
     size_t polled_room;

@@ -5,6 +5,9 @@
 #include "proto/sys/host/host_clock.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static const struct consumer_handle_place nowhere = {.generation = -1};
 
 static void give_up(struct millrace_consumer *self);
 
@@ -24,6 +27,8 @@ static void group_on_assigned(void *context)
     struct millrace_consumer *self = context;
     host_gate_enter(&self->gate);
     self->is_assigned_due = true;
+    self->assigned.generation = self->group.member.generation;
+    memcpy(self->assigned.member_id, self->group.member.member_id, sizeof self->assigned.member_id);
     self->polled_count = 0;
     host_gate_tell(&self->gate);
     host_gate_leave(&self->gate);
@@ -323,6 +328,13 @@ static void ask(struct millrace_consumer *self, enum consumer_handle_verb verb)
     status_ignore(consumer_handle_run(self, &call), "a handle that is closed says so to the poll");
 }
 
+static void set_place(struct millrace_consumer *self, const struct consumer_handle_place *place)
+{
+    host_gate_enter(&self->gate);
+    self->place = *place;
+    host_gate_leave(&self->gate);
+}
+
 void consumer_membership_poll(struct millrace_consumer *self, bool is_first)
 {
     host_gate_enter(&self->gate);
@@ -333,10 +345,12 @@ void consumer_membership_poll(struct millrace_consumer *self, bool is_first)
     bool is_lost = self->is_lost_due;
     bool is_revoked = self->is_revoke_due;
     bool is_assigned = self->is_assigned_due && !is_revoked;
+    struct consumer_handle_place assigned = nowhere;
     if (is_due) {
         self->is_lost_due = false;
         self->is_revoke_due = false;
         self->is_assigned_due = false;
+        assigned = self->assigned;
         self->auto_commit_ns =
             clock_monotonic_ns(host_clock()) + self->auto_commit_ms * CLOCK_NS_PER_MS;
     }
@@ -345,15 +359,18 @@ void consumer_membership_poll(struct millrace_consumer *self, bool is_first)
         return;
     }
     if (is_lost) {
+        set_place(self, &nowhere);
         tell(self, MILLRACE_PARTITIONS_LOST);
     }
     if (is_revoked) {
         tell(self, MILLRACE_PARTITIONS_REVOKED);
+        set_place(self, &nowhere);
         ask(self, CONSUMER_GIVE_UP);
     } else if (self->auto_commit_ms > 0) {
         ask(self, CONSUMER_AUTO_COMMIT);
     }
     if (is_assigned) {
+        set_place(self, &assigned);
         tell(self, MILLRACE_PARTITIONS_ASSIGNED);
     }
 }

@@ -583,6 +583,7 @@ int millrace_consumer_open(struct millrace_client *client,
     int code = read_options(self, options, &core, error);
     list_init(&self->inbox);
     list_init(&self->returned);
+    self->place.generation = -1;
     decompressor_init(&self->decompressor, NULL);
     self->serve = consumer_run;
     self->handle.close = handle_close;

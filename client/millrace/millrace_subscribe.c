@@ -1,4 +1,4 @@
-/* A consumer in a group: subscribing and committing. */
+/* A consumer in a group: subscribing, committing, and its place there. */
 #include "client/millrace/consumer_membership.h"
 #include "proto/kafka/error_code.h"
 
@@ -45,13 +45,6 @@ int millrace_consumer_subscribe(struct millrace_consumer *self, const struct mil
     return status == STATUS_OK ? trouble_none(error) : trouble_status(error, status, what);
 }
 
-/* The group went on without us. */
-static bool is_place_gone(enum status status, int16_t code)
-{
-    return status == STATUS_INVALID || code == ERROR_CODE_ILLEGAL_GENERATION ||
-           code == ERROR_CODE_UNKNOWN_MEMBER_ID || code == ERROR_CODE_REBALANCE_IN_PROGRESS;
-}
-
 static int explain_commit(struct millrace_consumer *self, const struct consumer_handle_call *call,
                           struct millrace_error *error)
 {
@@ -59,13 +52,8 @@ static int explain_commit(struct millrace_consumer *self, const struct consumer_
     if (call->status == STATUS_UNREACHABLE) {
         return session_nobody(self->handle.session, what, error);
     }
-    if (is_place_gone(call->status, call->error_code)) {
-        int16_t named = call->error_code;
-        int code = trouble_broker(
-            error, named != ERROR_CODE_NONE ? named : ERROR_CODE_ILLEGAL_GENERATION, what, NULL);
-        trouble_explain(error, "the group has given the partitions to others meanwhile",
-                        "go on polling; what was not committed is read again by its new owner");
-        return code;
+    if (call->status == STATUS_INVALID) { /* The group went on without us. */
+        return trouble_broker(error, ERROR_CODE_ILLEGAL_GENERATION, what, NULL);
     }
     return trouble_either(error, call->status, call->error_code, what);
 }
@@ -104,4 +92,54 @@ int millrace_consumer_commit(struct millrace_consumer *self, const struct millra
     free(call.rows);
     bool is_well = call.status == STATUS_OK && call.error_code == ERROR_CODE_NONE;
     return is_well ? trouble_none(error) : explain_commit(self, &call, error);
+}
+
+/* ---- the place in the group ---- */
+
+struct membership_memory {
+    struct millrace_membership membership;
+    struct consumer_handle_place place;
+    char group_id[SESSION_TEXT_BYTES_MAX];
+    char instance_id[SESSION_TEXT_BYTES_MAX];
+};
+
+int millrace_consumer_membership(struct millrace_consumer *self,
+                                 struct millrace_membership **out_membership,
+                                 struct millrace_error *error)
+{
+    const char *what = "the consumer's place in its group cannot be told";
+    *out_membership = NULL;
+    if (self->group_id[0] == '\0') {
+        return no_group(error, what);
+    }
+    struct membership_memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, what);
+    }
+    host_gate_enter(&self->gate);
+    bool is_subscribed = self->is_subscribed;
+    memory->place = self->place;
+    host_gate_leave(&self->gate);
+    if (is_subscribed && memory->place.generation < 0) {
+        free(memory);
+        return trouble_broker(error, ERROR_CODE_ILLEGAL_GENERATION, what, NULL);
+    }
+    memcpy(memory->group_id, self->group_id, sizeof memory->group_id);
+    memcpy(memory->instance_id, self->instance_id, sizeof memory->instance_id);
+    memory->membership = (struct millrace_membership){
+        .group = millrace_text(memory->group_id),
+        .generation = is_subscribed ? memory->place.generation : -1,
+        .member_id = millrace_text(is_subscribed ? memory->place.member_id : ""),
+        .instance_id = is_subscribed && self->instance_id[0] != '\0'
+                           ? millrace_text(memory->instance_id)
+                           : millrace_text(NULL)};
+    *out_membership = &memory->membership;
+    return trouble_none(error);
+}
+
+void millrace_membership_free(struct millrace_membership *membership)
+{
+    if (membership != NULL) {
+        free(container_of(membership, struct membership_memory, membership));
+    }
 }

@@ -127,6 +127,13 @@ static int explain_refusal(const struct txn_call *mine, struct millrace_error *e
     return code;
 }
 
+/* By the rules of its group the work is another member's. */
+static bool is_place_gone(int16_t code)
+{
+    return code == ERROR_CODE_ILLEGAL_GENERATION || code == ERROR_CODE_UNKNOWN_MEMBER_ID ||
+           code == ERROR_CODE_REBALANCE_IN_PROGRESS;
+}
+
 static int explain_outcome(const struct txn_call *mine, struct millrace_error *error)
 {
     const struct txn_core_outcome *outcome = &mine->outcome;
@@ -148,7 +155,9 @@ static int explain_outcome(const struct txn_call *mine, struct millrace_error *e
         error->must_abort = outcome->must_abort;
         error->is_fatal = outcome->is_fatal;
         if (outcome->must_abort) {
-            (void)snprintf(error->fix, sizeof error->fix, "abort the transaction and do it again");
+            (void)snprintf(error->fix, sizeof error->fix, "abort the transaction and %s",
+                           is_place_gone(outcome->error_code) ? "poll: its new owner does it again"
+                                                              : "do it again");
         }
     }
     return code;
@@ -200,24 +209,51 @@ int millrace_producer_abort(struct millrace_producer *self, int64_t timeout_ms,
     return code;
 }
 
-static int send_offsets(struct millrace_producer *self, struct txn_call *call,
-                        const struct millrace_offset *offsets, size_t offset_count,
-                        int64_t timeout_ms, struct millrace_error *error)
+static bool is_fit(const struct millrace_offset *offsets, size_t offset_count)
 {
+    for (size_t i = 0; i < offset_count; i++) {
+        if (offsets[i].topic.data == NULL || offsets[i].topic.size == 0 ||
+            offsets[i].topic.size > INT16_MAX || offsets[i].partition < 0 ||
+            offsets[i].offset < 0) {
+            return false;
+        }
+    }
+    return offset_count <= TXN_CORE_OFFSETS_MAX;
+}
+
+static struct wire_text text_of(struct millrace_bytes bytes)
+{
+    return (struct wire_text){bytes.data != NULL ? bytes.data : "", (int32_t)bytes.size};
+}
+
+int millrace_producer_send_offsets_as(struct millrace_producer *self,
+                                      const struct millrace_membership *member,
+                                      const struct millrace_offset *offsets, size_t offset_count,
+                                      int64_t timeout_ms, struct millrace_error *error)
+{
+    if (member->group.data == NULL || member->group.size == 0 ||
+        member->group.size >= SESSION_TEXT_BYTES_MAX || !is_fit(offsets, offset_count)) {
+        return trouble_argument(error, "the group or an offset cannot be",
+                                "name the group, and give topic, partition and offset of each");
+    }
     struct txn_core_offset *copies = calloc(offset_count + 1, sizeof *copies);
     if (copies == NULL) {
         return trouble_status(error, STATUS_NO_MEMORY, whats[TXN_OFFSETS]);
     }
     for (size_t i = 0; i < offset_count; i++) {
-        copies[i] = (struct txn_core_offset){
-            .topic = {offsets[i].topic.data, (int32_t)offsets[i].topic.size},
-            .partition = offsets[i].partition,
-            .offset = offsets[i].offset,
-            .leader_epoch = offsets[i].leader_epoch};
+        copies[i] = (struct txn_core_offset){.topic = text_of(offsets[i].topic),
+                                             .partition = offsets[i].partition,
+                                             .offset = offsets[i].offset,
+                                             .leader_epoch = offsets[i].leader_epoch};
     }
-    call->offsets = copies;
-    call->offset_count = (uint32_t)offset_count;
-    int code = run(self, call, timeout_ms, error);
+    struct txn_call call = {.verb = TXN_OFFSETS,
+                            .group = {.group = text_of(member->group),
+                                      .generation = member->generation,
+                                      .member_id = text_of(member->member_id),
+                                      .instance_id = text_of(member->instance_id)},
+                            .offsets = copies,
+                            .offset_count = (uint32_t)offset_count};
+    int code = run(self, &call, timeout_ms, error);
     free(copies);
     return code;
 }
@@ -226,21 +262,7 @@ int millrace_producer_send_offsets(struct millrace_producer *self, struct millra
                                    const struct millrace_offset *offsets, size_t offset_count,
                                    int64_t timeout_ms, struct millrace_error *error)
 {
-    bool is_fit = group.data != NULL && group.size > 0 && group.size < SESSION_TEXT_BYTES_MAX &&
-                  offset_count <= TXN_CORE_OFFSETS_MAX;
-    for (size_t i = 0; is_fit && i < offset_count; i++) {
-        is_fit = offsets[i].topic.data != NULL && offsets[i].topic.size > 0 &&
-                 offsets[i].topic.size <= INT16_MAX && offsets[i].partition >= 0 &&
-                 offsets[i].offset >= 0;
-    }
-    if (!is_fit) {
-        return trouble_argument(error, "the group or an offset cannot be",
-                                "name the group, and give topic, partition and offset of each");
-    }
-    struct txn_call call = {.verb = TXN_OFFSETS,
-                            .group = {.group = {group.data, (int32_t)group.size},
-                                      .generation = -1,
-                                      .member_id = {"", 0},
-                                      .instance_id = {"", 0}}};
-    return send_offsets(self, &call, offsets, offset_count, timeout_ms, error);
+    const struct millrace_membership anyone = {.group = group, .generation = -1};
+    return millrace_producer_send_offsets_as(self, &anyone, offsets, offset_count, timeout_ms,
+                                             error);
 }

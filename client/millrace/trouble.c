@@ -4,6 +4,8 @@
 
 #define VERSION_TEXT "0.1.0"
 #define GIVEN_SIZE_MAX 4096U
+#define PLACE_GONE "the group has given the partitions to others meanwhile"
+#define PLACE_GONE_FIX "go on polling; what was not committed is read again by its new owner"
 
 struct remedy {
     int code;
@@ -59,6 +61,11 @@ static const struct remedy broker_remedies[] = {
     {ERROR_CODE_INVALID_TOPIC_EXCEPTION, NULL,
      "topic names have 1 to 249 characters out of a-z, A-Z, 0-9, dot, dash and underscore",
      "choose another name"},
+    {ERROR_CODE_ILLEGAL_GENERATION, NULL, PLACE_GONE, PLACE_GONE_FIX},
+    {ERROR_CODE_UNKNOWN_MEMBER_ID, NULL, PLACE_GONE, PLACE_GONE_FIX},
+    {ERROR_CODE_REBALANCE_IN_PROGRESS, NULL, PLACE_GONE, PLACE_GONE_FIX},
+    {ERROR_CODE_FENCED_INSTANCE_ID, NULL, "a newer consumer has the same instance id",
+     "stop this one; give each consumer an instance_id of its own"},
     {ERROR_CODE_LEADER_NOT_AVAILABLE, NULL, "the brokers that hold it are down",
      "start them: millrace cluster status shows which"},
 };

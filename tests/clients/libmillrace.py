@@ -84,6 +84,15 @@ def transform(bootstrap):
         need(len(said.splitlines()) == 1000 * (half + 1), f'{len(said.splitlines())} copied')
 
 
+def fenced_member(bootstrap):
+    """Offsets of a member that the group went on without get into no transaction (KIP-447)."""
+    run(PROGRAM, 'produce', bootstrap, 'fenced', 100, 4)
+    said = run(BUILD / 'tests/fenced_member', bootstrap, 'fenced', 'fenced-readers').splitlines()
+    need(said[0] == 'generation old: ILLEGAL_GENERATION', said)
+    need('given the partitions to others' in said[1] and 'abort the transaction' in said[1], said)
+    need(said[2:] == ['must abort 1 fatal 0', 'generation new: OK', 'committed 2'], said)
+
+
 def transactions(bootstrap, victim, name):
     """Each record is seen once by a committed reader, though each was aborted once."""
     topic, count = f'txn-{name}', COUNT // 10
@@ -113,6 +122,7 @@ def main():
         transactions(broker.bootstrap, None, 'alone')
         groups(broker.bootstrap, None, 'alone')
         transform(broker.bootstrap)
+        fenced_member(broker.bootstrap)
     with Cluster(num_partitions=4) as cluster:
         for number, victim in cluster.brokers.items():
             round_trip(cluster.bootstrap, victim, 4, f'victim-{number}')
