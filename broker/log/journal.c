@@ -1,5 +1,6 @@
 #include "broker/log/journal.h"
 
+#include "proto/sys/bulk_copy.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -203,7 +204,7 @@ static void sheet_put(struct journal_sheet *sheet, const uint8_t *bytes, size_t 
             count = byte_count;
         }
         uint8_t *piece = sheet->pieces[sheet->byte_count / JOURNAL_PIECE_BYTES].base;
-        memcpy(piece + start, bytes, count);
+        bulk_copy(piece + start, bytes, count);
         sheet->byte_count += count;
         bytes += count;
         byte_count -= count;

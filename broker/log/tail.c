@@ -1,6 +1,7 @@
 #include "broker/log/tail.h"
 
 #include "broker/log/segment.h"
+#include "proto/sys/bulk_copy.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -229,7 +230,7 @@ void tail_put(struct tail *self, const uint8_t *bytes, uint32_t byte_count,
     check(chunk != NULL);
     check(byte_count <= chunk->room - chunk->used);
     check(batch_count <= chunk->batch_room - chunk->batch_count);
-    memcpy(chunk->bytes + chunk->used, bytes, byte_count);
+    bulk_copy(chunk->bytes + chunk->used, bytes, byte_count);
     for (uint32_t i = 0; i < batch_count; i++) {
         struct tail_batch *batch = &chunk->batches[chunk->batch_count + i];
         *batch = batches[i];
