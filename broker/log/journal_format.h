@@ -117,7 +117,8 @@ MUST_USE enum status journal_format_decode_sheet_header(const uint8_t *bytes, si
 /* Of the whole record, ingested times and bytes included. */
 size_t journal_format_record_bytes(const struct journal_record *record);
 /* Writes all but the ingested times and the batches, which follow it in this order and are counted
- * in the checksum already. Returns how many bytes that were. */
+ * in the checksum already. The checksums in large batches are believed: they were verified before.
+ * Returns how many bytes that were. */
 size_t journal_format_encode_head(const struct journal_record *record,
                                   const struct journal_identity *identity,
                                   uint8_t out_bytes[JOURNAL_FORMAT_HEAD_BYTES_MAX]);

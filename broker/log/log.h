@@ -102,8 +102,9 @@ void log_forget(struct log *self);
 void log_delete(struct log *self);
 
 struct log_append {
-    /* Whole, validated batches with consecutive offsets that begin at log_end(); stamped with
-     * their offsets and leader epoch. Copied before the call returns. */
+    /* Whole batches with consecutive offsets that begin at log_end(); stamped with their offsets
+     * and leader epoch. Their checksums were verified by the caller: the journal relies on them.
+     * Copied before the call returns. */
     const uint8_t *bytes;
     size_t byte_count;
     int64_t ingested_ms;                /* The leader's clock; the log keeps it monotone. */

@@ -51,26 +51,6 @@ bool batch_has_right_checksum(const struct batch_view *self)
                   self->byte_count - BATCH_CHECKSUMMED_FROM) == batch_crc(self);
 }
 
-/* Product of two polynomials modulo CRC-32C's, the highest power in the lowest bit. */
-static uint32_t crc_multiply(uint32_t left, uint32_t right)
-{
-    uint32_t product = 0;
-    for (uint32_t bit = 1U << 31; bit != 0; bit >>= 1) {
-        product ^= (left & bit) != 0 ? right : 0;
-        right = (right >> 1) ^ ((right & 1) != 0 ? 0x82f63b78U : 0);
-    }
-    return product;
-}
-
-/* x^(8 * 2^i): what 2^i bytes of zeros behind a message do to its remainder. */
-static const uint32_t crc_shifts[32] = {
-    0x00800000U, 0x00008000U, 0x82f63b78U, 0x6ea2d55cU, 0x18b8ea18U, 0x510ac59aU, 0xb82be955U,
-    0xb8fdb1e7U, 0x88e56f72U, 0x74c360a4U, 0xe4172b16U, 0x0d65762aU, 0x35d73a62U, 0x28461564U,
-    0xbf455269U, 0xe2ea32dcU, 0xfe7740e6U, 0xf946610bU, 0x3c204f8fU, 0x538586e3U, 0x59726915U,
-    0x734d5309U, 0xbc1ac763U, 0x7d0722ccU, 0xd289cabeU, 0xe94ca9bcU, 0x05b74f3fU, 0xa51e1f42U,
-    0x40000000U, 0x20000000U, 0x08000000U, 0x00800000U,
-};
-
 /* Puts the checksum right after the stamped bytes changed from `before` to what they are now. A CRC
  * is linear: the new one differs from the old by the remainder of the difference, which is zero but
  * for these few bytes. A checksum that was wrong before stays wrong, so damage is never blessed. */
@@ -85,12 +65,7 @@ static void patch_checksum(uint8_t *batch, const uint8_t before[STAMPED_BYTES])
 
     /* Complemented on both sides, since the finished value starts and ends with a complement. */
     uint32_t remainder = ~crc32c(UINT32_MAX, difference, sizeof difference);
-    uint32_t zero_bytes = byte_count - STAMPED_END;
-    for (uint32_t i = 0; zero_bytes != 0; i++, zero_bytes >>= 1) {
-        if ((zero_bytes & 1) != 0) {
-            remainder = crc_multiply(remainder, crc_shifts[i]);
-        }
-    }
+    remainder = crc32c_shift(remainder, byte_count - STAMPED_END);
     big_endian_put32(batch + 17, big_endian_get32(batch + 17) ^ remainder);
 }
 

@@ -3,7 +3,9 @@
  * single bit flipped, other identities, newer versions. */
 #include "broker/log/journal_format.h"
 
+#include "proto/record/batch.h"
 #include "proto/wire/crc32c.h"
+#include "tests/rig/batch_seal.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -140,6 +142,58 @@ Test(journal_format, each_kind_of_record_has_its_golden_bytes)
         cr_assert_eq(count, journal_format_record_bytes(&record));
         cr_expect_arr_eq(bytes, wanted, count, "kind %d", record.kind);
     }
+}
+
+#define LARGE_BYTES (40U << 10)
+#define SMALL_BYTES 300U
+
+static void make_batch(uint8_t *batch, uint32_t byte_count, uint32_t seed)
+{
+    for (uint32_t i = 0; i < byte_count; i++) {
+        batch[i] = (uint8_t)(i * 7 + i / 251 + seed);
+    }
+    batch[16] = BATCH_MAGIC;
+    batch_seal(batch, byte_count);
+}
+
+/* Two large batches around a small one, as the start of a record of many bytes. */
+static struct journal_record large_record(uint8_t *bytes)
+{
+    make_batch(bytes, LARGE_BYTES, 1);
+    make_batch(bytes + LARGE_BYTES, SMALL_BYTES, 2);
+    make_batch(bytes + LARGE_BYTES + SMALL_BYTES, LARGE_BYTES + 1, 3);
+    struct journal_record record = record_of(&goldens[0]);
+    record.bytes = bytes;
+    record.byte_count = 2 * LARGE_BYTES + SMALL_BYTES + 1;
+    return record;
+}
+
+Test(journal_format, checksum_joined_of_large_batches_is_the_one_over_their_bytes)
+{
+    static uint8_t bytes[3 * LARGE_BYTES];
+    static uint8_t encoded[3 * LARGE_BYTES + 512];
+    struct journal_record wanted = large_record(bytes);
+    struct journal_record record;
+    /* Also with something behind them that is no batch. */
+    for (uint32_t more = 0; more < 100; more += 33) {
+        wanted.byte_count += more;
+        size_t count = encode(&wanted, encoded);
+
+        cr_assert_eq(decode(encoded, count, 41, &record), STATUS_OK, "%u bytes more", more);
+        cr_expect_eq(record.byte_count, wanted.byte_count);
+    }
+}
+
+Test(journal_format, large_batch_damaged_before_it_was_put_is_no_record)
+{
+    static uint8_t bytes[3 * LARGE_BYTES];
+    static uint8_t encoded[3 * LARGE_BYTES + 512];
+    struct journal_record wanted = large_record(bytes);
+    struct journal_record record;
+    bytes[LARGE_BYTES / 2] ^= 1;
+    size_t count = encode(&wanted, encoded);
+
+    cr_expect_eq(decode(encoded, count, 41, &record), STATUS_NOT_FOUND);
 }
 
 Test(journal_format, golden_records_are_read_back)

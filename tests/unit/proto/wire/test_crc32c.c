@@ -39,6 +39,23 @@ Test(crc32c, earlier_result_goes_on_where_it_ended)
     cr_expect_eq(crc32c(first, "", 0), first);
 }
 
+Test(crc32c, values_of_two_parts_make_the_value_of_the_whole)
+{
+    static uint8_t bytes[70000];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)(i * 31 + i / 253);
+    }
+    uint32_t whole = crc32c(0, bytes, sizeof bytes);
+    for (size_t first = 0; first <= sizeof bytes; first += first < 70 ? 1 : 6993) {
+        uint32_t second_bytes = (uint32_t)(sizeof bytes - first);
+        uint32_t second = crc32c(0, bytes + first, second_bytes);
+
+        cr_expect_eq(crc32c_join(crc32c(0, bytes, first), second, second_bytes), whole,
+                     "split at %zu", first);
+    }
+    cr_expect_eq(crc32c_join(whole, 0, 0), whole);
+}
+
 Test(crc32c, every_golden_buffer_has_its_golden_sum)
 {
     gzFile file = gzopen(GOLDEN_DIR "/crc32c.csv.gz", "rb");
