@@ -207,15 +207,33 @@ static uint32_t chunk_limit(const struct log *log, const struct tail_chunk *chun
     return chunk->position + chunk->used;
 }
 
+/* The chunk with the segment's byte `from`, which is not written yet. Backwards: what is written
+ * may be many chunks, what is not is few. */
+static struct list *chunk_from(const struct log *log, const struct segment *segment, uint32_t from)
+{
+    struct list *link = log->tail.chunks.previous;
+    for (; link != &log->tail.chunks; link = link->previous) {
+        const struct tail_chunk *chunk = container_of(link, struct tail_chunk, link);
+        if (chunk->segment == segment && chunk->position <= from) {
+            break;
+        }
+    }
+    check(link != &log->tail.chunks);
+    return link;
+}
+
 /* Takes [from, to) of the segment out of the tail. Returns how far it came. */
 static uint32_t gather(struct write_job *job, struct log *log, uint32_t from, uint32_t to)
 {
     uint32_t at = from;
-    list_for_each(link, &log->tail.chunks)
-    {
+    for (struct list *link = chunk_from(log, job->segment, from); link != &log->tail.chunks;
+         link = link->next) {
         struct tail_chunk *chunk = container_of(link, struct tail_chunk, link);
         uint32_t limit = chunk_limit(log, chunk);
-        if (chunk->segment != job->segment || limit <= at || at >= to) {
+        if (chunk->segment != job->segment || at >= to) {
+            break;
+        }
+        if (limit <= at) {
             continue;
         }
         if (job->buffer_count + 2 > BUFFERS_MAX || at - from >= JOB_BYTES_MAX) {
