@@ -31,7 +31,9 @@ void request_done(struct request *self)
 {
     check(self->magic == REQUEST_MAGIC);
     struct api_shard *shard = self->shard;
-    frame_unref(self->frame);
+    if (self->frame != NULL) {
+        frame_unref(self->frame);
+    }
     self->magic = 0;
     if (shard->free_request_count >= FREE_REQUESTS_MAX) {
         arena_done(&self->arena);
@@ -138,9 +140,36 @@ static void end(struct request *self)
 uint8_t *request_bytes_at(struct request *self, const void *bytes)
 {
     check(self->magic == REQUEST_MAGIC);
+    check(self->frame != NULL);
     const uint8_t *place = bytes;
     check(place >= self->frame->bytes && place < self->frame->bytes + self->frame->byte_count);
     return self->frame->bytes + (place - self->frame->bytes);
+}
+
+bool request_keep_text(struct request *self, struct wire_text *text)
+{
+    check(self->magic == REQUEST_MAGIC);
+    if (text->byte_count <= 0) {
+        return true;
+    }
+    const char *copy = arena_copy_text(&self->arena, text->bytes, (size_t)text->byte_count);
+    if (copy == NULL) {
+        return false;
+    }
+    text->bytes = copy;
+    return true;
+}
+
+void request_release_frame(struct request *self)
+{
+    check(self->magic == REQUEST_MAGIC);
+    if (!request_keep_text(self, &self->header.client_id) ||
+        (self->is_forwarded && !request_keep_text(self, &self->forward_header.client_id))) {
+        return; /* Then it is kept until the answer has left. */
+    }
+    self->context.client_id = self->header.client_id;
+    frame_unref(self->frame);
+    self->frame = NULL;
 }
 
 static void send_on_sent(struct answer *answer)

@@ -23,7 +23,7 @@ struct request {
     uint32_t magic;
     struct api_shard *shard;
     struct ticket *ticket; /* Owned until sent or dropped. */
-    struct frame *frame;   /* Owned (one reference). */
+    struct frame *frame;   /* Owned (one reference); NULL after request_release_frame(). */
     struct access_context context;
     struct kafka_request_header header; /* Its client id points into the frame. */
     /* Another broker hands on a client's request; `forward_header` is that broker's own. */
@@ -65,6 +65,11 @@ void request_done(struct request *self);
 void request_free_all(struct api_shard *shard);
 /* The same bytes of the request's own frame, writable: a batch is stamped where it was received. */
 uint8_t *request_bytes_at(struct request *self, const void *bytes);
+/* Moves a text out of the frame into the arena. False: no memory; it stays where it is. */
+bool request_keep_text(struct request *self, struct wire_text *text);
+/* The handler has kept what its answer needs of the frame, so that the frame's memory is free
+ * before the answer is due. */
+void request_release_frame(struct request *self);
 /* Decoding is done: true when the body was whole and nothing followed it, else the request is
  * closed and gone. */
 bool request_body_is_whole(struct request *self, enum status decoded);

@@ -14,6 +14,9 @@
 #define VERSION_WITH_RECORD_ERRORS 8
 #define VERSION_WITH_LEADER 10
 #define VERSION_OF_IMPLICIT_ADDING 12
+/* From here on a request gives its memory back as soon as the logs have its batches, not when they
+ * are safe: the next one is then received into memory that the cache still knows. */
+#define RELEASED_BYTES_MIN ((size_t)64 << 10)
 
 struct produce {
     struct request *request;
@@ -21,14 +24,16 @@ struct produce {
     struct kafka_produce_response out;
     struct gather calls;
     uint32_t failed_count;
-    int16_t repeat_code;   /* Not 0: a partition is named twice; nothing is written. */
-    bool has_moved_leader; /* Some partition's leader is elsewhere: tell where (KIP-951). */
+    int16_t repeat_code;    /* Not 0: a partition is named twice; nothing is written. */
+    bool is_released_early; /* The items hold the frame, the request does not. */
+    bool has_moved_leader;  /* Some partition's leader is elsewhere: tell where (KIP-951). */
 };
 
 struct produce_item {
     struct produce *produce;
     struct kafka_produce_response_partition_produce_response *out;
     struct partition_call call;
+    struct frame *frame; /* One reference until the log has the batch; NULL: the request's. */
     struct partition_append append;
     struct txn_gate_entry gate; /* While the transaction's coordinator is asked. */
     int16_t gate_code;          /* It refused. */
@@ -93,6 +98,19 @@ static void answer(struct gather *calls)
     request_send(request);
 }
 
+static void release_frame(struct produce_item *item)
+{
+    if (item->frame != NULL) {
+        frame_unref(item->frame);
+        item->frame = NULL;
+    }
+}
+
+static void run_on_taken(struct partition_append *append)
+{
+    release_frame(container_of(append, struct produce_item, append));
+}
+
 static void run_on_appended(struct partition_append *append)
 {
     struct produce_item *item = container_of(append, struct produce_item, append);
@@ -107,6 +125,7 @@ static void run_append(struct produce_item *item, struct partition *partition)
         partition_call_return(&item->call);
         return;
     }
+    item->append.on_taken = run_on_taken;
     item->append.on_done = run_on_appended;
     partition_append(partition, &item->append);
 }
@@ -159,6 +178,7 @@ static void item_on_returned(struct partition_call *call)
     struct produce_item *item = container_of(call, struct produce_item, call);
     struct produce *self = item->produce;
     const struct partition_append *append = &item->append;
+    release_frame(item);
     struct kafka_produce_response_partition_produce_response *out = item->out;
     if (item->gate_code != ERROR_CODE_NONE) {
         fail(self, out, txn_gate_produce_code(item->gate_code, self->request->context.api_version),
@@ -254,6 +274,7 @@ static void start_partition(struct produce *self, const struct image_topic *topi
                                                                         : self->in.timeout_ms;
     item->produce = self;
     item->out = out;
+    item->frame = self->is_released_early ? frame_ref(self->request->frame) : NULL;
     item->append = (struct partition_append){
         .batch = request_bytes_at(self->request, in->records.single.base),
         .byte_count = in->records.single.byte_count,
@@ -353,6 +374,17 @@ static enum status look_for_repeats(struct produce *self)
     return STATUS_OK;
 }
 
+/* What the answer says is moved out of the frame first. */
+static bool keep_names(struct produce *self)
+{
+    for (int32_t i = 0; i < self->in.topic_data_count; i++) {
+        if (!request_keep_text(self->request, &self->in.topic_data[i].name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void serve_produce(struct request *request)
 {
     if (request->context.api_version < PRODUCE_VERSION_MIN) {
@@ -373,6 +405,7 @@ void serve_produce(struct request *request)
     self->out.responses_count = self->in.topic_data_count;
     self->out.responses = arena_take_array(&request->arena, (size_t)self->in.topic_data_count,
                                            sizeof *self->out.responses);
+    self->is_released_early = request->frame->byte_count >= RELEASED_BYTES_MIN && keep_names(self);
     gather_begin(&self->calls, answer);
     for (int32_t i = 0; i < self->in.topic_data_count; i++) {
         if (self->out.responses == NULL ||
@@ -380,6 +413,9 @@ void serve_produce(struct request *request)
             self->out.responses_count = i;
             break;
         }
+    }
+    if (self->is_released_early) {
+        request_release_frame(request);
     }
     gather_end(&self->calls);
 }

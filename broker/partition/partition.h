@@ -79,7 +79,7 @@ void partition_fail(struct partition *self);
 void partition_retry(struct partition *self);
 struct partition *partition_of_blocked(struct list *link);
 
-/* A write. The struct and the batch stay put until on_done. */
+/* A write. The struct stays put until on_done, the batch until on_taken or on_done. */
 struct partition_append {
     uint8_t *batch; /* One batch, checked by batch_check(); stamped in place. */
     size_t byte_count;
@@ -90,6 +90,9 @@ struct partition_append {
     bool is_epoch_raised; /* Of a marker: the epoch was raised for it (KIP-890). */
     /* Leave to begin a transaction (partition_txn); NULL: only to go on with one. Ended by it. */
     struct txn_pass *txn_pass;
+    /* On the partition's loop, before on_done: the log has the batch, its bytes are not looked at
+     * any more. Does not come when nothing was written. NULL: nobody asks. */
+    void (*on_taken)(struct partition_append *self);
     void (*on_done)(struct partition_append *self); /* May run inside partition_append(). */
     /* Out: */
     enum partition_fault fault;

@@ -178,6 +178,9 @@ static void try_append(struct partition *self, struct partition_append *append)
         finish(append, PARTITION_FAULT_STORAGE);
         return;
     }
+    if (append->on_taken != NULL) {
+        append->on_taken(append);
+    }
     (void)replica_set_appended(&self->replicas, append->end_offset, loop_now_ns(self->loop));
     wait_for_acks(self, append);
     parked_line_wake(&self->end_line, log_end(self->log));

@@ -376,6 +376,63 @@ Test(serve_produce, acks_1_is_not_answered_before_the_journals_flush)
     cr_expect_str_eq(last, "kept");
 }
 
+static const char *long_value(int mark)
+{
+    static char value[(300 << 10) + 1];
+    for (size_t i = 0; i + 1 < sizeof value; i++) {
+        value[i] = (char)('a' + (i / 7 + (size_t)mark) % 26);
+    }
+    return value;
+}
+
+/* What a large request came in is used again before its answer: nothing may look there. */
+Test(serve_produce, large_requests_are_kept_as_they_came_by_every_shard)
+{
+    for (int i = 0; i < 12; i++) {
+        cr_expect_eq(kafka_talk_put(&client, "t", i % 4, long_value(i)), i / 4);
+    }
+    for (int i = 0; i < 12; i++) {
+        static struct kafka_fetch_response answer;
+        struct kafka_talk_fetch fetch = {.topic = "t", .partition = i % 4, .offset = i / 4};
+        fetch.partition_bytes = 1;
+        answer = kafka_talk_fetch(&client, &fetch);
+        const struct kafka_fetch_response_partition_data *data = kafka_talk_fetched(&answer, 0);
+        struct batch_view batch;
+        cr_assert_eq(
+            batch_view_init(&batch, data->records.single.base, data->records.single.byte_count),
+            STATUS_OK);
+        cr_expect(batch_has_right_checksum(&batch));
+        cr_expect_eq(batch_base_offset(&batch), i / 4);
+        cr_expect_not_null(memmem(batch.bytes, batch.byte_count, long_value(i), 300 << 10));
+    }
+}
+
+static int16_t code_of_named(const struct kafka_talk_produce *produce)
+{
+    struct kafka_produce_response answer;
+    kafka_talk_ask_produce(&client, produce);
+    cr_assert(wire_client_answer(&client, API_KEY_PRODUCE, KAFKA_TALK_PRODUCE_VERSION,
+                                 client.correlation_id, &answer));
+    cr_assert_eq(answer.responses_count, 1);
+    cr_expect(wire_text_equals(answer.responses[0].name, "t"));
+    cr_expect_eq(answer.responses[0].partition_responses[0].index, produce->partition);
+    return answer.responses[0].partition_responses[0].error_code;
+}
+
+Test(serve_produce, large_request_is_answered_by_name_also_when_it_fails)
+{
+    struct kafka_talk_batch batch = {.value = long_value(0)};
+    struct kafka_talk_produce produce = {.topic = "t", .acks = -1, .partition = 9};
+    uint8_t *bytes = kafka_talk_batch(&client, &batch, &produce.byte_count);
+    produce.bytes = bytes;
+    cr_expect_eq(code_of_named(&produce), ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+    produce.partition = 2;
+    bytes[produce.byte_count - 1] ^= 1;
+    cr_expect_eq(code_of_named(&produce), ERROR_CODE_CORRUPT_MESSAGE);
+    bytes[produce.byte_count - 1] ^= 1;
+    cr_expect_eq(code_of_named(&produce), 0);
+}
+
 Test(serve_produce, a_failed_flush_acknowledges_nothing_and_stops_the_node)
 {
     sim_disk_fail(broker_world_disk(&world, 0), SIM_DISK_FLUSH, 1, STATUS_IO);

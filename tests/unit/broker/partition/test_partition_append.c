@@ -14,6 +14,7 @@
 struct one {
     struct partition_append append;
     bool is_done;
+    int taken_count;
     uint8_t bytes[BATCH_BYTES];
 };
 
@@ -27,6 +28,15 @@ static const int32_t replicas[] = {1, 2};
 static void append_on_done(struct partition_append *append)
 {
     container_of(append, struct one, append)->is_done = true;
+}
+
+/* What is not needed any more may be gone. */
+static void append_on_taken(struct partition_append *append)
+{
+    struct one *one = container_of(append, struct one, append);
+    cr_expect_not(one->is_done);
+    one->taken_count += 1;
+    memset(one->bytes, 0xdb, sizeof one->bytes);
 }
 
 static void assign(int32_t epoch, uint8_t isr_count)
@@ -75,12 +85,14 @@ static void append_inside(void *context)
     struct batch_view batch;
     cr_assert_eq(batch_builder_finish(&builder, &finish, NULL, &batch), STATUS_OK);
     one->is_done = false;
+    one->taken_count = 0;
     one->append = (struct partition_append){.batch = one->bytes,
                                             .byte_count = batch.byte_count,
                                             .acks = -1,
                                             .leader_epoch = -1,
                                             .deadline_ns = loop_now_ns(rig.options.loop) +
                                                            3600 * CLOCK_NS_PER_S,
+                                            .on_taken = append_on_taken,
                                             .on_done = append_on_done};
     partition_append(partition, &one->append);
 }
@@ -153,4 +165,28 @@ Test(partition_append, blocked_append_is_refused_when_the_replicas_left_meanwhil
     cr_expect(ones[blocked_one].is_done);
     cr_expect_eq(ones[blocked_one].append.fault, PARTITION_FAULT_FEW_REPLICAS);
     cr_expect_eq(ones[blocked_one].append.base_offset, -1);
+}
+
+Test(partition_append, batch_is_taken_once_when_it_is_written_and_not_before)
+{
+    for (int i = 0; i < blocked_one; i++) {
+        cr_expect_eq(ones[i].taken_count, 1);
+        cr_expect_not(ones[i].is_done, "it waits for the replicas");
+    }
+    cr_expect_eq(ones[blocked_one].taken_count, 0);
+
+    sim_world_run_for(rig.world, 2 * CLOCK_NS_PER_S);
+    run(retry_inside);
+
+    cr_expect_eq(ones[blocked_one].taken_count, 1);
+}
+
+Test(partition_append, refused_batch_is_never_taken)
+{
+    sim_world_run_for(rig.world, 2 * CLOCK_NS_PER_S);
+    run(shrink_inside);
+    run(retry_inside);
+
+    cr_expect(ones[blocked_one].is_done);
+    cr_expect_eq(ones[blocked_one].taken_count, 0);
 }
