@@ -48,6 +48,19 @@ static enum status fail(struct chain *self, enum status status, const char *why)
     return status;
 }
 
+/* Rows that need more room than there may be would need it the next time, too: no reason to begin
+ * again from what is committed. */
+static enum status scratch_result(struct chain *self, enum status status)
+{
+    bool is_for_good = self->scratch.is_exhausted || self->partial.groups.arena.is_exhausted;
+    if (status == STATUS_NO_MEMORY && is_for_good) {
+        return fail(self, STATUS_INVALID, "what is made of these rows at once exceeds 256 MiB");
+    }
+    return status;
+}
+
+_Static_assert(CHAIN_SCRATCH_BYTES_MAX == (size_t)256 << 20, "as the fault says");
+
 /* ---- what operators call */
 
 static enum status report_misfit(void *context, const struct row_batch *rows, uint32_t row,
@@ -455,13 +468,9 @@ static void push_take_times(struct chain *self, const struct row_batch *rows)
     times->count += seen.count;
 }
 
-enum status chain_push_rows(struct chain *self, const struct row_batch *rows,
-                            const uint8_t *misfits)
+static enum status push_rows(struct chain *self, const struct row_batch *rows,
+                             const uint8_t *misfits)
 {
-    check(self->magic == CHAIN_MAGIC);
-    check(!self->has_merge);
-    check(rows->origin != NULL);
-    check(rows->row_count <= ROW_BATCH_ROWS_MAX);
     const struct source_mark *mark = source_marks_find(&self->marks, rows->origin->partition);
     check(mark != NULL);
     arena_reset(&self->scratch);
@@ -487,6 +496,16 @@ enum status chain_push_rows(struct chain *self, const struct row_batch *rows,
     return partial_aggregation_push(&self->partial, &passed,
                                     source_marks_bound_us(&self->marks, mark), &self->report,
                                     &self->writer);
+}
+
+enum status chain_push_rows(struct chain *self, const struct row_batch *rows,
+                            const uint8_t *misfits)
+{
+    check(self->magic == CHAIN_MAGIC);
+    check(!self->has_merge);
+    check(rows->origin != NULL);
+    check(rows->row_count <= ROW_BATCH_ROWS_MAX);
+    return scratch_result(self, push_rows(self, rows, misfits));
 }
 
 void chain_set_mark_state(struct chain *self, int32_t partition,
@@ -519,7 +538,8 @@ enum status chain_end_epoch(struct chain *self)
     check(self->magic == CHAIN_MAGIC);
     self->merging.fault = NULL;
     if (self->has_merge) {
-        return merge_result(self, merging_aggregation_end_epoch(&self->merging));
+        enum status status = merging_aggregation_end_epoch(&self->merging);
+        return scratch_result(self, merge_result(self, status));
     }
     if (!self->has_partial) {
         return source_marks_end_epoch(&self->marks, NULL);

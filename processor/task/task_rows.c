@@ -74,6 +74,16 @@ static uint32_t first_misfit(const uint8_t *misfits, uint32_t row_count)
     return row_count;
 }
 
+/* The same rows would not fit the next time either: no reason for another attempt. */
+static void blame_room(struct task_fault *fault, const struct source_rows *rows)
+{
+    task_fault_set(fault, "COMPUTATION", "columns of one slice of rows are limited",
+                   "read fewer columns, or write smaller batches");
+    task_fault_say(fault, "partition %d: the columns of %u rows from offset %lld take over %zu MiB",
+                   rows->origin.partition, rows->row_count, (long long)rows->origin.offsets[0],
+                   TASK_ROWS_BYTES_MAX >> 20);
+}
+
 enum status task_rows_decode(struct task_rows *self, struct source_rows *rows,
                              struct task_fault *fault, struct row_batch *out_batch,
                              uint8_t **out_misfits)
@@ -85,8 +95,13 @@ enum status task_rows_decode(struct task_rows *self, struct source_rows *rows,
     if (columns == NULL || misfits == NULL) {
         return STATUS_NO_MEMORY;
     }
-    TRY(json_reader_read(self->reader, rows->origin.values, row_count, &self->arena, misfits,
-                         columns));
+    enum status status = json_reader_read(self->reader, rows->origin.values, row_count,
+                                          &self->arena, misfits, columns);
+    if (status == STATUS_NO_MEMORY && self->arena.is_exhausted) {
+        blame_room(fault, rows);
+        return STATUS_INVALID;
+    }
+    TRY(status);
     uint32_t misfit = self->is_skipping ? row_count : first_misfit(misfits, row_count);
     if (misfit < row_count) {
         char reason[JSON_REASON_BYTES_MAX] = "";

@@ -50,6 +50,7 @@ static struct arena_chunk *reset_choose(struct arena *self)
 void arena_reset(struct arena *self)
 {
     struct arena_chunk *kept = reset_choose(self);
+    self->is_exhausted = false;
     while (self->chunk != NULL) {
         struct arena_chunk *chunk = self->chunk;
         self->chunk = chunk->older;
@@ -71,6 +72,7 @@ static struct arena_chunk *take_new_chunk(struct arena *self, size_t byte_count)
 {
     size_t room = self->byte_count_max - self->byte_count;
     if (room <= sizeof(struct arena_chunk) || byte_count > room - sizeof(struct arena_chunk)) {
+        self->is_exhausted = true;
         return NULL;
     }
     room -= sizeof(struct arena_chunk);
@@ -108,6 +110,7 @@ void *arena_take(struct arena *self, size_t byte_count)
         return nothing;
     }
     if (byte_count > self->byte_count_max) {
+        self->is_exhausted = true;
         return NULL;
     }
 

@@ -4,6 +4,7 @@
  * Owner: whoever embeds it. Loop: the owner's. Limits: `byte_count_max`, of all chunks together. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct arena {
     struct arena_chunk *chunk; /* Owned; newest first. */
     size_t byte_count;         /* Of all chunks. */
     size_t byte_count_max;
+    bool is_exhausted; /* A take was refused for the limit; until the reset. */
 };
 
 /* Allocates nothing yet. */

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SECOND 1000000
@@ -413,6 +414,50 @@ Test(chain, state_that_does_not_fit_is_full_with_a_fault)
 
     cr_expect_eq(chain_rig_epoch(&rig, 1, 0, 500, false), STATUS_FULL);
     cr_expect_str_eq(rig.fault, "the groups of this task take more memory than state_bytes_max");
+}
+
+/* One row of partition 0 whose key has so many bytes of zero, each of which takes two encoded. */
+static enum status push_long_key(size_t byte_count)
+{
+    static const enum value_type types[] = {VALUE_TIMESTAMPTZ, VALUE_TEXT, VALUE_BIGINT,
+                                            VALUE_TEXT};
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    struct column columns[4];
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(column_init(&columns[i], types[i], 1, &arena), STATUS_OK);
+    }
+    columns[1].text_bytes = calloc(byte_count, 1);
+    columns[1].values.text_ends[1] = (int32_t)byte_count;
+    int64_t zero = 0;
+    int32_t none = 0;
+    const uint8_t *headers = NULL;
+    struct wire_bytes null = {.byte_count = -1};
+    struct row_origin origin = {.offsets = &zero,
+                                .created_ms = &zero,
+                                .ingested_ms = &zero,
+                                .keys = &null,
+                                .values = &null,
+                                .headers = &headers,
+                                .headers_ends = &headers,
+                                .header_counts = &none};
+    struct row_batch rows = {
+        .arena = &arena, .row_count = 1, .column_count = 4, .columns = columns, .origin = &origin};
+    struct chain *chain = chain_rig_chain(&rig, 0, 0);
+    chain_begin_epoch(chain, 0);
+    enum status status = chain_push_rows(chain, &rows, NULL);
+    free(columns[1].text_bytes);
+    arena_done(&arena);
+    return status;
+}
+
+Test(chain, row_beyond_the_room_for_computing_is_no_lack_of_memory)
+{
+    cr_expect_eq(push_long_key(1 << 20), STATUS_OK);
+
+    cr_expect_eq(push_long_key((size_t)140 << 20), STATUS_INVALID);
+    cr_expect_str_eq(chain_fault(chain_rig_chain(&rig, 0, 0)),
+                     "what is made of these rows at once exceeds 256 MiB");
 }
 
 Test(chain, many_groups_make_records_of_bounded_size)

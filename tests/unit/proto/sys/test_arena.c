@@ -54,6 +54,19 @@ Test(arena, limit_counts_all_chunks_and_refuses_beyond)
     cr_expect_leq(taken, 10000);
 }
 
+Test(arena, limit_that_refused_a_take_is_told_until_the_reset)
+{
+    arena_init(&arena, 10000);
+    cr_assert_not_null(arena_take(&arena, 5000));
+    cr_expect_not(arena.is_exhausted);
+    cr_assert_null(arena_take(&arena, 9000));
+    cr_expect(arena.is_exhausted);
+    arena_reset(&arena);
+    cr_expect_not(arena.is_exhausted);
+    cr_assert_null(arena_take(&arena, 10001));
+    cr_expect(arena.is_exhausted);
+}
+
 Test(arena, refused_take_leaves_the_arena_usable)
 {
     arena_init(&arena, 10000);
