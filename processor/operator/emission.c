@@ -3,6 +3,34 @@
 #include "processor/state/group_key.h"
 #include "proto/sys/check.h"
 
+/* Of keys and texts of a batch; what is computed of them takes a multiple of it. */
+#define BATCH_TEXT_BYTES ((size_t)2 << 20)
+
+static size_t text_bytes(const struct aggregation *aggregation, const struct group *group)
+{
+    const struct state_codec *codec = &aggregation->codec;
+    size_t byte_count = group->key_byte_count;
+    for (uint32_t i = 0; i < codec->aggregate_count; i++) {
+        bool is_text = aggregate_result_type(&codec->aggregates[i]) == VALUE_TEXT;
+        if (is_text && group->states[i].count > 0) {
+            byte_count += group->states[i].value.text.byte_count;
+        }
+    }
+    return byte_count;
+}
+
+uint32_t emission_count(const struct aggregation *aggregation, struct group *const *groups,
+                        size_t group_count)
+{
+    uint32_t count = 0;
+    size_t byte_count = 0;
+    while (count < group_count && count < EMISSION_ROWS_MAX && byte_count < BATCH_TEXT_BYTES) {
+        byte_count += text_bytes(aggregation, groups[count]);
+        count += 1;
+    }
+    return count;
+}
+
 static enum status make_windows(const struct aggregation *aggregation, struct group *const *groups,
                                 struct row_batch *rows)
 {

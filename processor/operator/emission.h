@@ -8,6 +8,11 @@
 
 #define EMISSION_ROWS_MAX 4096U
 
+/* How many of the groups make one batch: EMISSION_ROWS_MAX, or fewer whose keys and texts are long,
+ * but one at least. */
+uint32_t emission_count(const struct aggregation *aggregation, struct group *const *groups,
+                        size_t group_count);
+
 /* Kinds are told in update mode only: INSERT for a group of which no row has left, else
  * UPDATE_AFTER. INVALID: the result of row `out_row` does not fit its type (call `out_call`).
  * NO_MEMORY: the arena; FULL: more text than a column holds. */

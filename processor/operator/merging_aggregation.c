@@ -232,10 +232,11 @@ static enum status list_closing(struct merging_aggregation *self)
 
 static enum status emit(struct merging_aggregation *self, struct group **groups, size_t count)
 {
-    for (size_t i = 0; i < count; i += EMISSION_ROWS_MAX) {
-        size_t left = count - i;
-        uint32_t taken = left > EMISSION_ROWS_MAX ? EMISSION_ROWS_MAX : (uint32_t)left;
-        TRY(self->options.on_groups(self->options.context, groups + i, taken));
+    while (count > 0) {
+        uint32_t taken = emission_count(&self->aggregation, groups, count);
+        TRY(self->options.on_groups(self->options.context, groups, taken));
+        groups += taken;
+        count -= taken;
     }
     return STATUS_OK;
 }

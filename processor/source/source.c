@@ -12,7 +12,6 @@
 #define OUTPUTS_MAX 16U
 /* Rooms of outputs that grew beyond it are given back after their slice. */
 #define OUTPUT_BYTES_KEPT ((size_t)4 << 20)
-#define SLICE_BYTES_ENOUGH ((size_t)2 << 20)
 #define ROWS_FIRST 256U
 
 struct source_partition {
@@ -241,6 +240,12 @@ void source_seal(struct source *self, size_t byte_count_max)
     }
 }
 
+bool source_has_sealed(const struct source *self)
+{
+    check(self->magic == SOURCE_MAGIC);
+    return !list_is_empty(&self->sealed);
+}
+
 static enum status grow_array(void *pointer, uint32_t room, size_t size)
 {
     void **array = pointer;
@@ -292,7 +297,7 @@ static void add_row(struct source *self, const struct record *record, struct sou
 static enum status take_records(struct source *self, struct source_view *view,
                                 struct source_rows *out_rows)
 {
-    while (out_rows->row_count < SOURCE_ROWS_MAX) {
+    while (out_rows->row_count < SOURCE_ROWS_MAX && out_rows->byte_count < SOURCE_SLICE_BYTES) {
         if (out_rows->row_count == self->row_room) {
             TRY(grow_rows(self));
         }
@@ -318,7 +323,7 @@ static enum status open_batch(struct source *self)
 
 static bool has_enough(const struct source *self, const struct source_rows *rows)
 {
-    return rows->row_count == SOURCE_ROWS_MAX || rows->byte_count >= SLICE_BYTES_ENOUGH ||
+    return rows->row_count == SOURCE_ROWS_MAX || rows->byte_count >= SOURCE_SLICE_BYTES ||
            self->output_count == OUTPUTS_MAX;
 }
 

@@ -9,14 +9,15 @@
  * committed, or was being committed, when it was opened (an open transaction is waited for). So the
  * reading of progress and changelog is no special case.
  *
- * Owner: the task. Loop: the options'. Limits: the buffer; SOURCE_ROWS_MAX rows of a slice;
- * SOURCE_BATCH_BYTES_MAX of one record batch when it is opened. */
+ * Owner: the task. Loop: the options'. Limits: the buffer; SOURCE_ROWS_MAX rows of a slice
+ * and about SOURCE_SLICE_BYTES; SOURCE_BATCH_BYTES_MAX of one record batch when it is opened. */
 #pragma once
 
 #include "client/consumer_core.h"
 #include "processor/row/row_batch.h"
 
 #define SOURCE_ROWS_MAX 16384U
+#define SOURCE_SLICE_BYTES ((size_t)2 << 20) /* The row that reaches it is the last one. */
 #define SOURCE_BATCH_BYTES_MAX ((size_t)64 << 20)
 #define SOURCE_PARTITIONS_MAX 10000U
 
@@ -84,6 +85,8 @@ void source_close(struct source *self);
 
 /* Fetched and not sealed yet. */
 size_t source_ready_bytes(const struct source *self);
+/* Not all that was sealed was taken. */
+bool source_has_sealed(const struct source *self);
 /* What is ready now, in order, up to about `byte_count_max` (at least one part), may be taken. */
 void source_seal(struct source *self, size_t byte_count_max);
 /* The next slice; what was taken before must be released. NOT_FOUND: all that was sealed was taken.

@@ -129,6 +129,37 @@ Test(emission, sum_beyond_bigint_names_its_group)
     cr_expect_eq(fault.call, 1);
 }
 
+Test(emission, batch_ends_where_its_texts_grow_long)
+{
+    static uint8_t long_key[1 << 20];
+    make_groups(0, 0);
+    struct group *many[5000];
+    for (int i = 0; i < 5000; i++) {
+        many[i] = groups[0];
+    }
+    cr_expect_eq(emission_count(&aggregation, many, 0), 0);
+    cr_expect_eq(emission_count(&aggregation, many, 4095), 4095);
+    cr_expect_eq(emission_count(&aggregation, many, 5000), EMISSION_ROWS_MAX);
+
+    many[0] = make_group(0, long_key, sizeof long_key);
+    many[1] = many[0];
+    many[2] = many[0];
+    cr_expect_eq(emission_count(&aggregation, many, 1), 1);
+    cr_expect_eq(emission_count(&aggregation, many, 5000), 2);
+}
+
+Test(emission, long_results_end_a_batch_too_and_one_group_is_always_taken)
+{
+    calls[0].type = MILLRACE__PLAN__TYPE__TYPE_TEXT;
+    calls[0].argument = &text;
+    make_groups(0, 0);
+    groups[0]->states[0] =
+        (struct aggregate_state){.count = 1, .value.text = {.byte_count = 3 << 20}};
+    cr_expect_eq(emission_count(&aggregation, groups, 2), 1);
+    groups[0]->states[0].count = 0; /* Null: the text is none. */
+    cr_expect_eq(emission_count(&aggregation, groups, 2), 2);
+}
+
 Test(emission, append_without_windows_would_never_tell_and_is_invalid)
 {
     plan.window = MILLRACE__PLAN__WINDOW_KIND__WINDOW_NONE;

@@ -22,6 +22,7 @@ static bool has_closed;
 static int64_t next_offsets[SCRIPTED_LOG_PARTITIONS];
 static uint64_t row_count;
 static uint32_t slice_count;
+static bool values_are_padded;
 static bool is_collecting; /* Seals and takes with each piece of news. */
 
 static void look_at(const struct source_rows *rows)
@@ -34,7 +35,7 @@ static void look_at(const struct source_rows *rows)
         char expected[32];
         int length =
             snprintf(expected, sizeof expected, "value %lld", (long long)origin->created_ms[i]);
-        cr_assert_eq(origin->values[i].byte_count, length);
+        cr_assert_eq(origin->values[i].byte_count, values_are_padded ? 1 << 20 : length);
         cr_expect_eq(memcmp(origin->values[i].bytes, expected, (size_t)length), 0);
     }
     row_count += rows->row_count;
@@ -128,10 +129,11 @@ static void append(int32_t partition, int record_count, struct shape shape)
     struct compressor compressor;
     compressor_init(&compressor);
     batch_builder_init(&builder, NULL, 8 << 20);
+    static char value[1 << 20]; /* Zeros behind the text. */
     for (int i = 0; i < record_count; i++) {
-        char value[32];
         int64_t created_ms = cluster.partitions[partition].end + i;
         int length = snprintf(value, sizeof value, "value %lld", (long long)created_ms);
+        length = values_are_padded ? (int)sizeof value : length;
         struct batch_builder_record record = {.timestamp_ms = created_ms,
                                               .key = {.byte_count = -1},
                                               .value = {(const uint8_t *)value, length}};
@@ -202,6 +204,23 @@ Test(source, batch_of_many_records_comes_in_slices)
 
     cr_expect_eq(row_count, 80000);
     cr_expect_eq(slice_count, 6);
+}
+
+Test(source, slice_ends_inside_a_batch_of_large_records)
+{
+    values_are_padded = true;
+    append(0, 5, (struct shape){COMPRESSION_ZSTD, -1}); /* Of a megabyte each. */
+    append(1, 5, (struct shape){COMPRESSION_ZSTD, -1});
+    is_collecting = true;
+    begin();
+
+    cr_expect(rig_run_until(is_at_end, NULL, 10 * SIM_S));
+
+    cr_expect_eq(row_count, 10);
+    cr_expect_eq(slice_count, 6); /* Two, two, one. */
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_expect_eq(source_view(subject, i)->next_offset, 5);
+    }
 }
 
 static bool has_ready_bytes(void *context)
