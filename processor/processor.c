@@ -195,6 +195,7 @@ static void init_tasks(struct processor *self)
                                         .client_id = CLIENT_ID,
                                         .catalog = &self->catalog,
                                         .state_bytes_max = (size_t)config->state_bytes_max,
+                                        .output_bytes_max = (size_t)config->output_bytes_max,
                                         .on_point =
                                             config->kill_point[0] == '\0' ? NULL : task_on_point,
                                         .on_closed = tasks_on_closed,

@@ -81,6 +81,14 @@ static bool set_state(struct processor_config *self, const char *value)
     return set_number(value, 1 << 20, &self->state_bytes_max);
 }
 
+/* Twice the largest record. */
+#define OUTPUT_BYTES_MIN (INT64_C(32) << 20)
+
+static bool set_output(struct processor_config *self, const char *value)
+{
+    return set_number(value, OUTPUT_BYTES_MIN, &self->output_bytes_max);
+}
+
 static const struct key {
     struct processor_config_row row;
     bool (*set)(struct processor_config *self, const char *value);
@@ -99,6 +107,10 @@ static const struct key {
     {{"task.state.bytes.max", "1073741824", "memory for the state of one task"},
      set_state,
      "it is a number of bytes from 1048576 on"},
+    {{"task.output.bytes.max", "268435456",
+      "output of one task that brokers have not acknowledged"},
+     set_output,
+     "it is a number of bytes from 33554432 on"},
     {{"test.kill.at", "", "for tests: kills itself at a point of an epoch, POINT or POINT:N"},
      set_kill,
      "it is a point of processor/task/task_point.h, with a count from 1 on"},
@@ -116,7 +128,9 @@ bool processor_config_row_at(uint32_t index, struct processor_config_row *out_ro
 
 void processor_config_init(struct processor_config *self)
 {
-    *self = (struct processor_config){.bootstrap_count = 1, .state_bytes_max = INT64_C(1) << 30};
+    *self = (struct processor_config){.bootstrap_count = 1,
+                                      .state_bytes_max = INT64_C(1) << 30,
+                                      .output_bytes_max = INT64_C(256) << 20};
     self->bootstrap[0] = (struct address){.host = "127.0.0.1", .port = 9092};
     self->listener = (struct address){.host = "127.0.0.1"};
 }

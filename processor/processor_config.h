@@ -20,6 +20,7 @@ struct processor_config {
     struct address advertised; /* Host empty: the listener's; port 0: the listener's. */
     char parser[PROCESSOR_CONFIG_VALUE_BYTES_MAX]; /* The main fills it in when it is empty. */
     int64_t state_bytes_max;                       /* Of each task. */
+    int64_t output_bytes_max;                      /* The same. */
     char kill_point[64]; /* For tests: the process kills itself at this point; empty: never. */
     int64_t kill_count;  /* At its so-many-th passing. */
 };

@@ -151,13 +151,15 @@ static void make_next_internal(struct run_script *self)
     if (self->internal_index < job_topics_count(self->plan)) {
         struct job_topic topic;
         job_topics_get(self->plan, self->internal_index, &topic);
-        self->wish = (struct topic_wish){.partition_count = (int32_t)topic.partition_count,
-                                         .settings = {{"cleanup.policy", "delete"},
-                                                      {"retention.ms", "-1"},
-                                                      {"retention.bytes", "-1"}},
-                                         .setting_count = 3,
-                                         .deadline_ns = self->call->deadline_ns,
-                                         .on_done = internal_on_done};
+        self->wish =
+            (struct topic_wish){.partition_count = (int32_t)topic.partition_count,
+                                .settings = {{"cleanup.policy", "delete"},
+                                             {"retention.ms", "-1"},
+                                             {"retention.bytes", "-1"},
+                                             {"max.message.bytes", JOB_TOPICS_MESSAGE_BYTES}},
+                                .setting_count = 4,
+                                .deadline_ns = self->call->deadline_ns,
+                                .on_done = internal_on_done};
         (void)snprintf(self->wish.name, sizeof self->wish.name, "%s", topic.name);
         topic_maker_run(self->call->control->options.admin, &self->wish);
         return;

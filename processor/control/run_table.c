@@ -1,5 +1,6 @@
 #include "processor/control/run_table.h"
 
+#include "processor/task/job_topics.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -71,14 +72,16 @@ static void make_next_topic(struct run_script *self)
         return;
     }
     if (self->topic_index < self->topic_count) {
+        bool is_late = self->topic_index > 0;
         self->wish = (struct topic_wish){
-            .partition_count =
-                self->topic_index == 0 ? 0 : (int32_t)self->topics[0].partition_count,
+            .partition_count = is_late ? (int32_t)self->topics[0].partition_count : 0,
             /* Records of results bear the time of their window, which may be long ago or to come:
-             * neither makes them old or wrong. */
+             * neither makes them old or wrong. A late record is its source's and three headers. */
             .settings = {{"retention.ms", "-1"},
-                         {"message.timestamp.after.max.ms", "9223372036854775807"}},
-            .setting_count = 2,
+                         {"message.timestamp.after.max.ms", "9223372036854775807"},
+                         {"max.message.bytes",
+                          is_late ? JOB_TOPICS_MESSAGE_BYTES : JOB_TOPICS_TABLE_MESSAGE_BYTES}},
+            .setting_count = 3,
             .deadline_ns = self->call->deadline_ns,
             .on_done = topic_on_done};
         (void)snprintf(self->wish.name, sizeof self->wish.name, "%s",

@@ -177,6 +177,7 @@ static void open_task(struct local_task *self)
                                    .task = self->id->task,
                                    .run = self->id->run,
                                    .state_bytes_max = set->options.state_bytes_max,
+                                   .output_bytes_max = set->options.output_bytes_max,
                                    .on_state = task_on_state,
                                    .on_progress = task_on_progress,
                                    .on_failed = task_on_failed,

@@ -38,6 +38,7 @@ struct local_tasks_options {
     const char *client_id;   /* Borrowed for life. */
     struct catalog *catalog; /* Borrowed for life. */
     size_t state_bytes_max;  /* Of each task; 0: its default. */
+    size_t output_bytes_max; /* The same. */
     /* May be NULL. */
     void (*on_point)(void *context, enum task_point point);
     void (*on_closed)(void *context);

@@ -7,7 +7,6 @@
 
 #define COMMIT_MAGIC 0xc0e90c0dU
 #define BATCH_BYTES_MAX ((size_t)512 << 10)
-#define RECORD_BYTES_MAX ((size_t)1000000) /* Under the brokers' default of a batch. */
 #define LINGER_MS 10
 /* Of an abort on the way out: the next owner settles it anyway. */
 #define ABORT_TIMEOUT_MS 2000
@@ -162,6 +161,11 @@ int64_t commit_epoch_noted_offset(const struct commit_epoch *self)
 bool commit_epoch_is_noting(const struct commit_epoch *self)
 {
     return self->noted_partition >= 0;
+}
+
+size_t commit_epoch_pending_bytes(const struct commit_epoch *self)
+{
+    return self->txn.producer.buffered_bytes;
 }
 
 int64_t commit_epoch_progress_offset(const struct commit_epoch *self)
@@ -406,7 +410,7 @@ void commit_epoch_init(struct commit_epoch *self, const struct commit_epoch_opti
                      .codec = COMPRESSION_LZ4,
                      .linger_ms = LINGER_MS,
                      .batch_bytes_max = BATCH_BYTES_MAX,
-                     .record_bytes_max = RECORD_BYTES_MAX,
+                     .record_bytes_max = COMMIT_EPOCH_RECORD_BYTES_MAX,
                      .buffer_bytes_max = options->buffer_bytes_max,
                      .request_timeout_ms = options->request_timeout_ms,
                      .delivery_timeout_ms = options->transaction_timeout_ms,

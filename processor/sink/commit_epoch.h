@@ -9,10 +9,15 @@
  * Parts leave together; where somebody listens to on_part, one after the other, each when the one
  * before is in the logs. After a failure only close is left.
  *
- * Owner: the sink. Loop: the options'. Limits: `buffer_bytes_max` of records not acknowledged. */
+ * Owner: the sink. Loop: the options'. Limits: `buffer_bytes_max` of records not acknowledged,
+ * COMMIT_EPOCH_RECORD_BYTES_MAX of one. */
 #pragma once
 
 #include "client/txn_core.h"
+
+/* Of one record, before compression. With what is around it, it fits a batch of 16 MiB, the most
+ * that a log takes; whether a topic takes so much is its max.message.bytes' to say. */
+#define COMMIT_EPOCH_RECORD_BYTES_MAX ((size_t)16000000)
 
 enum commit_epoch_part {
     COMMIT_EPOCH_OUTPUT,
@@ -100,6 +105,8 @@ MUST_USE enum status commit_epoch_send(struct commit_epoch *self, enum commit_ep
 void commit_epoch_note_next_change(struct commit_epoch *self, int32_t partition);
 int64_t commit_epoch_noted_offset(const struct commit_epoch *self);
 bool commit_epoch_is_noting(const struct commit_epoch *self); /* It has not come. */
+/* Bytes of records that are not acknowledged. */
+size_t commit_epoch_pending_bytes(const struct commit_epoch *self);
 /* Of the last progress record; -1: the broker did not tell. */
 int64_t commit_epoch_progress_offset(const struct commit_epoch *self);
 /* READY or OPEN -> ENDING; then on_committed or on_failed. */

@@ -12,7 +12,6 @@
 #define ROOM_FIRST ((size_t)4 << 10)
 #define NUMBER_BYTES 24U
 #define OWN_HEADERS 3
-#define HEADERS_MAX 100000
 
 struct sink {
     uint32_t magic;
@@ -54,11 +53,12 @@ static enum status send_record(struct sink *self, enum commit_epoch_part part, c
 
 static enum status grow(uint8_t **bytes, size_t *room)
 {
-    if (*room >= SINK_ROW_BYTES_MAX) {
+    const size_t room_max = COMMIT_EPOCH_RECORD_BYTES_MAX;
+    if (*room >= room_max) {
         return STATUS_INVALID; /* A row that is too large. */
     }
     size_t wanted = *room == 0 ? ROOM_FIRST : *room * 2;
-    wanted = wanted < SINK_ROW_BYTES_MAX ? wanted : SINK_ROW_BYTES_MAX;
+    wanted = wanted < room_max ? wanted : room_max;
     uint8_t *grown = realloc(*bytes, wanted);
     if (grown == NULL) {
         return STATUS_NO_MEMORY;
@@ -184,9 +184,6 @@ enum status sink_add_rows(struct sink *self, const struct row_batch *rows)
 
 static enum status reserve_headers(struct sink *self, int32_t count)
 {
-    if (count > HEADERS_MAX) {
-        return STATUS_INVALID;
-    }
     if (count <= self->header_room) {
         return STATUS_OK;
     }
@@ -209,8 +206,13 @@ enum status sink_add_late(struct sink *self, const struct sink_late *late)
     struct record whole = {.headers = late->headers,
                            .headers_end = late->headers_end,
                            .header_count = late->header_count};
+    /* A header has two bytes at least, so there is room for what the record can really have. */
+    int64_t byte_count = late->headers == NULL ? 0 : late->headers_end - late->headers;
     int32_t count_max = late->header_count < 0 ? 0 : late->header_count;
-    TRY(reserve_headers(self, count_max < HEADERS_MAX ? count_max + OWN_HEADERS : INT32_MAX));
+    if (count_max > byte_count / 2 || byte_count > (int64_t)COMMIT_EPOCH_RECORD_BYTES_MAX) {
+        return STATUS_INVALID;
+    }
+    TRY(reserve_headers(self, count_max + OWN_HEADERS));
     int32_t count = 0;
     struct record_header header;
     record_header_init(&header, &whole);
@@ -280,6 +282,11 @@ int64_t sink_progress_offset(const struct sink *self)
 bool sink_is_dirty(const struct sink *self)
 {
     return self->is_dirty;
+}
+
+bool sink_is_half_full(const struct sink *self)
+{
+    return commit_epoch_pending_bytes(&self->commit) > self->options.commit.buffer_bytes_max / 2;
 }
 
 static enum status commit_on_progress_due(void *context)

@@ -10,14 +10,11 @@
  * millrace.partition, millrace.offset. Of rows that replace another only the new one is written, of
  * one that is gone a record without a value.
  *
- * Owner: the task. Loop: the options'. Limits: `output_bytes_max` not acknowledged;
- * SINK_ROW_BYTES_MAX of one row. */
+ * Owner: the task. Loop: the options'. Limits: those of commit_epoch.h. */
 #pragma once
 
 #include "processor/row/row_batch.h"
 #include "processor/sink/commit_epoch.h"
-
-#define SINK_ROW_BYTES_MAX ((size_t)900000)
 
 struct sink;
 
@@ -71,5 +68,7 @@ bool sink_is_noting(const struct sink *self);
 int64_t sink_progress_offset(const struct sink *self);
 /* Was anything added in this epoch? */
 bool sink_is_dirty(const struct sink *self);
+/* So much waits to be acknowledged that the epoch should end rather than take more rows. */
+bool sink_is_half_full(const struct sink *self);
 /* Commits what was added, and the progress record. */
 void sink_end_epoch(struct sink *self);

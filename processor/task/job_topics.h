@@ -6,8 +6,9 @@
  *     JOB-QUERYID-sS-tT           a task's transactional id; the query id in hexadecimal
  *
  * All are kept whole by the brokers (cleanup.policy=delete, retention.ms=-1, retention.bytes=-1):
- * tasks delete what nobody will read again. They belong to one query: before a job of the same name
- * and another query id starts, they must be deleted.
+ * tasks delete what nobody will read again. They take batches as large as a log can, since a record
+ * of the source travels in a route with what was made of it. They belong to one query: before a job
+ * of the same name and another query id starts, they must be deleted.
  *
  * Owner: nobody. Loop: any. Limits: JOB_TOPICS_JOB_BYTES_MAX of a job's name, of a topic's
  * characters; JOB_TOPICS_STAGES_MAX stages. */
@@ -21,6 +22,12 @@
 #define JOB_TOPICS_PARTITIONS_MAX 10000U
 /* Also of a transactional id. With its NUL. */
 #define JOB_TOPICS_NAME_BYTES_MAX 256U
+
+/* max.message.bytes of internal and late topics: the most that a log takes. */
+#define JOB_TOPICS_MESSAGE_BYTES "16777216"
+/* Of a table's own topic, where it is created: half of that, so that what a producer may write
+ * there goes through a route and into a late topic. */
+#define JOB_TOPICS_TABLE_MESSAGE_BYTES "8388608"
 
 struct job_topic {
     char name[JOB_TOPICS_NAME_BYTES_MAX];

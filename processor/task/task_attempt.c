@@ -1,5 +1,6 @@
 #include "processor/task/task_attempt.h"
 
+#include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
 #include <inttypes.h>
@@ -73,6 +74,11 @@ void task_attempt_judge(struct task_attempt *self, enum status status, int16_t e
         if (end_once(self)) {
             self->events.on_fenced(self->events.context);
         }
+    } else if (error_code == ERROR_CODE_MESSAGE_TOO_LARGE) {
+        task_fault_set(&self->fault, "ROW_TOO_LARGE", "a topic takes no batch of this size",
+                       "raise max.message.bytes of the sink's topic and of the late topic");
+        task_fault_say(&self->fault, "%s: error %d (%s)", what, error_code, status_text(status));
+        task_attempt_fail(self);
     } else if (verdict == TASK_VERDICT_FATAL) {
         task_fault_set(&self->fault, "REFUSED", "the brokers refuse it for good",
                        "see the error's number in the Kafka protocol; mend limits or rights");
@@ -103,14 +109,20 @@ void task_attempt_judge_chain(struct task_attempt *self, enum status status, int
         task_attempt_fail(self); /* A callback has said why. */
     } else if (self->sink_status == STATUS_FULL) {
         task_fault_set(&self->fault, "OUTPUT_TOO_LARGE", "one epoch's output exceeds its limit",
-                       "close fewer windows at once: a finer window or fewer keys");
+                       "raise task.output.bytes.max, or close fewer windows at once: a finer "
+                       "window or fewer keys");
         task_fault_say(&self->fault, "the output of one epoch is more than %zu bytes",
                        self->setup->options.output_bytes_max);
         task_attempt_fail(self);
     } else if (self->sink_status == STATUS_INVALID) {
-        task_fault_set(&self->fault, "ROW_TOO_LARGE", "a record is limited to 1 MB",
+        task_fault_set(&self->fault, "ROW_TOO_LARGE", "a record is limited to 16,000,000 bytes",
                        "leave out or shorten the long columns");
         task_fault_say(&self->fault, "a row of the result is too large for a record");
+        if (offset >= 0) {
+            task_fault_say(&self->fault,
+                           "partition %d offset %lld makes a record that is too large", partition,
+                           (long long)offset);
+        }
         task_attempt_fail(self);
     } else if (self->sink_status == STATUS_FENCED) {
         task_attempt_judge(self, STATUS_FENCED, 0, "epoch");

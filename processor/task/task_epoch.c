@@ -179,10 +179,12 @@ void task_epoch_consider(struct task_attempt *self)
         return;
     }
     size_t ready_bytes = source_ready_bytes(self->source);
-    if (ready_bytes == 0 && !chain_is_due(self->chain) && !wants_first_progress(self)) {
+    bool is_behind = source_has_sealed(self->source);
+    if (ready_bytes == 0 && !is_behind && !chain_is_due(self->chain) &&
+        !wants_first_progress(self)) {
         return;
     }
-    if (now_of(self) >= self->epoch_not_before_ns ||
+    if (is_behind || now_of(self) >= self->epoch_not_before_ns ||
         ready_bytes >= self->setup->options.epoch_bytes_max) {
         begin(self);
     } else {
@@ -243,6 +245,10 @@ static void end_computing(struct task_attempt *self)
 void task_epoch_turn(struct task_attempt *self)
 {
     struct task_epoch *epoch = &self->epoch;
+    if (sink_is_half_full(self->sink)) {
+        end_computing(self); /* The rest of what was sealed is the next epoch's. */
+        return;
+    }
     int64_t began_ns = now_of(self);
     struct source_rows rows;
     enum status status = source_take(self->source, &rows);

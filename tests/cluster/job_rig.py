@@ -20,14 +20,17 @@ EPOCH = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
 class Processor:
     """One millrace-processor; `kill_at` names a point of an epoch at which it kills itself."""
 
-    def __init__(self, directory, bootstrap, kill_at=None):
+    def __init__(self, directory, bootstrap, kill_at=None, settings=None):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.trace_path = directory / 'trace.log'
         self.trace = open(self.trace_path, 'ab')
-        command = [BUILD / 'millrace-processor', '--set', f'bootstrap.servers={bootstrap}']
+        settings = {'bootstrap.servers': bootstrap, **(settings or {})}
         if kill_at:
-            command += ['--set', f'test.kill.at={kill_at}']
+            settings['test.kill.at'] = kill_at
+        command = [BUILD / 'millrace-processor']
+        for key, value in settings.items():
+            command += ['--set', f'{key}={value}']
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.trace)
 
     def wait_ready(self):

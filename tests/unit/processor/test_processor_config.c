@@ -38,6 +38,15 @@ Test(processor_config, what_is_no_address_is_refused)
     cr_expect_neq(strstr(error, "listeners"), NULL, "%s", error);
 }
 
+Test(processor_config, output_has_room_for_two_of_the_largest_records)
+{
+    cr_expect_eq(config.output_bytes_max, 268435456);
+    cr_assert_eq(set("task.output.bytes.max", "33554432"), STATUS_OK);
+    cr_expect_eq(config.output_bytes_max, 33554432);
+    cr_expect_eq(set("task.output.bytes.max", "33554431"), STATUS_INVALID);
+    cr_expect_eq(config.output_bytes_max, 33554432);
+}
+
 Test(processor_config, unknown_keys_are_named)
 {
     cr_expect_eq(set("no.such.key", "1"), STATUS_INVALID);

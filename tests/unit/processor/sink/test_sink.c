@@ -59,11 +59,8 @@ static bool has_started(void *context)
     return is_started;
 }
 
-static void set_up(void)
+static void open_subject(size_t buffer_bytes_max)
 {
-    rig_begin(3);
-    scripted_txn_start(&cluster, rig_loop, 2);
-    arena_init(&arena, 1 << 20);
     struct address bootstrap = rig_address(SCRIPTED_LOG_PORT);
     /* One topic stands for all: what is what can be told by the records. */
     struct sink_options options = {.commit = {.loop = rig_loop,
@@ -73,7 +70,7 @@ static void set_up(void)
                                               .transactional_id = SCRIPTED_TXN_ID,
                                               .transaction_timeout_ms = 10000,
                                               .request_timeout_ms = 2000,
-                                              .buffer_bytes_max = 1 << 20,
+                                              .buffer_bytes_max = buffer_bytes_max,
                                               .on_started = on_started,
                                               .on_committed = on_committed,
                                               .on_failed = on_failed},
@@ -91,11 +88,33 @@ static void set_up(void)
     sink_begin_epoch(subject, 7777);
 }
 
-static void tear_down(void)
+static void set_up(void)
+{
+    rig_begin(3);
+    scripted_txn_start(&cluster, rig_loop, 2);
+    arena_init(&arena, 1 << 20);
+    open_subject(1 << 20);
+}
+
+static void close_subject(void)
 {
     sink_close(subject);
     rig_run_for(5 * SIM_S);
     cr_expect(has_closed);
+}
+
+/* Anew, with another bound of bytes. */
+static void reopen(size_t buffer_bytes_max)
+{
+    close_subject();
+    has_closed = false;
+    is_started = false;
+    open_subject(buffer_bytes_max);
+}
+
+static void tear_down(void)
+{
+    close_subject();
     arena_done(&arena);
     scripted_txn_stop(&cluster);
     rig_run_for(SIM_S);
@@ -268,18 +287,66 @@ Test(sink, epoch_whose_progress_cannot_be_made_is_not_committed)
     cr_expect_eq(failure, STATUS_NO_MEMORY);
 }
 
-Test(sink, rows_of_another_width_and_rows_that_are_too_large_are_refused)
+Test(sink, late_row_may_have_as_many_headers_as_its_record_holds)
+{
+    enum { COUNT = 150000 };
+    static uint8_t headers[2 * COUNT]; /* Each an empty key and an empty value. */
+    struct sink_late late = {.key = {NULL, -1},
+                             .value = {NULL, -1},
+                             .headers = headers,
+                             .headers_end = headers + sizeof headers,
+                             .header_count = COUNT,
+                             .reason = "late"};
+    reopen((size_t)8 << 20);
+
+    cr_expect_eq(sink_add_late(subject, &late), STATUS_OK);
+    late.header_count = COUNT + 1;
+    cr_expect_eq(sink_add_late(subject, &late), STATUS_INVALID);
+}
+
+Test(sink, rows_of_another_width_are_refused)
 {
     struct row_batch rows = make_rows(1);
     rows.column_count = 1;
     cr_expect_eq(sink_add_rows(subject, &rows), STATUS_INVALID);
+}
 
-    rows = make_rows(1);
-    struct arena large;
-    arena_init(&large, 4 << 20);
-    rows.columns[0].text_bytes = arena_take(&large, 1000000);
-    memset(rows.columns[0].text_bytes, 'x', 1000000);
-    rows.columns[0].values.text_ends[1] = 1000000;
-    cr_expect_eq(sink_add_rows(subject, &rows), STATUS_INVALID);
-    arena_done(&large);
+/* A row whose text makes a value of `byte_count` bytes; {"k":"…","n":1} has 14 others. */
+static struct row_batch make_long_row(size_t byte_count)
+{
+    static const size_t others = 14;
+    struct row_batch rows = make_rows(1);
+    rows.columns[0].text_bytes = malloc(byte_count);
+    memset(rows.columns[0].text_bytes, 'x', byte_count - others);
+    rows.columns[0].values.text_ends[1] = (int32_t)(byte_count - others);
+    return rows;
+}
+
+Test(sink, row_is_refused_only_when_no_record_could_hold_it)
+{
+    static const struct {
+        size_t byte_count;
+        enum status status;
+    } cases[] = {{1100000, STATUS_OK},
+                 {COMMIT_EPOCH_RECORD_BYTES_MAX - 200, STATUS_OK},
+                 {COMMIT_EPOCH_RECORD_BYTES_MAX, STATUS_INVALID},
+                 {COMMIT_EPOCH_RECORD_BYTES_MAX + 1, STATUS_INVALID}};
+    reopen((size_t)64 << 20);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct row_batch rows = make_long_row(cases[i].byte_count);
+        cr_expect_eq(sink_add_rows(subject, &rows), cases[i].status, "%zu", cases[i].byte_count);
+        free(rows.columns[0].text_bytes);
+    }
+}
+
+Test(sink, half_of_the_room_is_told_before_it_is_full)
+{
+    reopen((size_t)4 << 20);
+    cr_expect_not(sink_is_half_full(subject));
+    for (int i = 0; i < 3; i++) {
+        struct row_batch rows = make_long_row(1000000);
+        cr_expect_eq(sink_add_rows(subject, &rows), STATUS_OK);
+        free(rows.columns[0].text_bytes);
+        cr_expect_eq(sink_is_half_full(subject), i == 2, "%d", i);
+    }
 }
