@@ -6,7 +6,8 @@
  *       16    n uvarint64: input rows
  *       ..    n the state of each aggregate, in the order of the plan (aggregate.h)
  *
- * These bytes stand in changelogs and routes: they never change.
+ * These bytes stand in changelogs and routes: they never change. Golden bytes:
+ * tests/unit/processor/state/test_state_codec.c.
  *
  * Owner: the operator. Loop: its. Limits: STATE_CODEC_COLUMNS_MAX aggregates, and as many keys. */
 #pragma once
