@@ -159,6 +159,22 @@ Test(log_model, deletion_may_be_lost_until_the_log_is_closed)
     cr_expect_not(model.now.is_there);
 }
 
+Test(log_model, empty_log_with_an_epoch_is_not_the_one_that_comes_after_a_deletion)
+{
+    apply((struct log_model_change){.kind = LOG_MODEL_CREATE});
+    apply((struct log_model_change){.kind = LOG_MODEL_EPOCH, .epoch = 3});
+    log_model_flush_sequence(&model, UINT64_MAX);
+    apply((struct log_model_change){.kind = LOG_MODEL_DELETE});
+    struct log_model_epoch epoch = {.epoch = 3};
+    const struct log_model_found found = {
+        .state = {.is_there = true, .epochs = &epoch, .epoch_count = 1}};
+
+    cr_expect(log_model_recover(&model, &found, why, sizeof why), "%s", why);
+
+    cr_expect(model.now.is_there, "its deletion was lost");
+    cr_expect_eq(model.now.epoch_count, 1);
+}
+
 Test(log_model, reopened_log_must_be_as_it_was_left)
 {
     begin();
