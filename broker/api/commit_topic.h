@@ -7,14 +7,15 @@
 #include "broker/api/dispatch.h"
 
 struct commit_topic {
-    bool is_by_id;             /* Which of the two the client has said; */
-    struct wire_text name;     /* the other one is filled. */
-    struct wire_uuid topic_id; /* Zero: there is none of this name. */
-    uint32_t partition_count;
+    struct wire_text name;           /* What the client has said of these two; */
+    struct wire_uuid topic_id;       /* the other one is filled. Zero: there is none. */
+    const struct image_topic *topic; /* Borrowed until the loop's next turn; NULL: none. */
+    int16_t code;                    /* What is wrong with it; or 0. */
 };
 
-/* Returns what is wrong with it, or 0. A name that is looked up lies in the request's arena, since
- * the image may be another one when the decision comes. */
-int16_t commit_topic_find(struct commit_topic *self, struct request *request);
-/* The same of one of its partitions, `code` being the topic's. */
-int16_t commit_topic_check(const struct commit_topic *self, int16_t code, int32_t index);
+/* A name that is looked up lies in the request's arena, since the image may be another one when the
+ * decision comes. */
+void commit_topic_find(struct commit_topic *self, struct request *request, bool is_by_id);
+/* What is wrong with a commit for one of its partitions; or 0. */
+int16_t commit_topic_check(const struct commit_topic *self, const struct request *request,
+                           int32_t index);

@@ -1,5 +1,6 @@
 #include "broker/api/coordinator_call.h"
 
+#include "broker/api/partition_ask.h"
 #include "broker/coordinator/ledger_key.h"
 #include "broker/coordinator/ledger_set.h"
 #include "proto/sys/check.h"
@@ -36,13 +37,8 @@ void coordinator_call_post_from(struct coordinator_call *self, struct api_shard 
 {
     self->op->on_done = op_on_done;
     self->op->context = self;
-    self->call = (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, index),
-                                         .home = shard->loop,
-                                         .topic_id = topic->id,
-                                         .index = index,
-                                         .run = run,
-                                         .on_returned = on_returned};
-    partition_call_post(&self->call);
+    self->call = (struct partition_call){.run = run, .on_returned = on_returned};
+    partition_ask_post(&self->call, shard, topic, index);
 }
 
 void coordinator_call_post(struct coordinator_call *self, struct request *request,

@@ -1,6 +1,7 @@
 #include "broker/api/serve_add_partitions.h"
 
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "broker/api/txn_ask.h"
 #include "broker/api/txn_rows.h"
 #include "proto/kafka/error_code.h"
@@ -83,15 +84,10 @@ static void check_rows(struct add_partitions *self, struct addition *addition)
     for (int32_t i = 0; i < addition->in.topics_count; i++) {
         txn_topic_out *row = &addition->ask.txn.out.topics[i];
         const struct image_topic *topic = image_topic_by_name(image, row->name);
-        bool is_allowed =
-            access_authorize(&self->request->context, ACCESS_WRITE, ACCESS_TOPIC, row->name);
         for (int32_t k = 0; k < row->results_by_partition_count; k++) {
             int32_t index = row->results_by_partition[k].partition_index;
-            bool is_there = topic != NULL && image_topic_partition(topic, index) != NULL;
             row->results_by_partition[k].partition_error_code =
-                !is_allowed ? ERROR_CODE_TOPIC_AUTHORIZATION_FAILED
-                : is_there  ? ERROR_CODE_NONE
-                            : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+                partition_ask_check(self->request, ACCESS_WRITE, row->name, topic, index);
         }
     }
 }

@@ -1,8 +1,8 @@
 #include "broker/api/serve_delete_records.h"
 
-#include "broker/api/dispatch.h"
 #include "broker/api/fault_code.h"
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "broker/metadata/topic_config.h"
 #include "proto/kafka/delete_records.h"
 #include "proto/kafka/error_code.h"
@@ -62,11 +62,9 @@ static void item_on_returned(struct partition_call *call)
 static int16_t refuse(struct delete_records *self, const struct image *image,
                       const struct image_topic *topic, struct wire_text name, int32_t index)
 {
-    if (!access_authorize(&self->request->context, ACCESS_DELETE, ACCESS_TOPIC, name)) {
-        return ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
-    }
-    if (topic == NULL || index < 0 || (uint32_t)index >= topic->partition_count) {
-        return ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    int16_t code = partition_ask_check(self->request, ACCESS_DELETE, name, topic, index);
+    if (code != ERROR_CODE_NONE) {
+        return code;
     }
     if (topic->is_internal) {
         return ERROR_CODE_INVALID_TOPIC_EXCEPTION;
@@ -84,7 +82,6 @@ start_partition(struct delete_records *self, const struct image_topic *topic,
                 const struct kafka_delete_records_request_delete_records_partition *in,
                 struct kafka_delete_records_response_delete_records_partition_result *out)
 {
-    struct api_shard *shard = self->request->shard;
     struct delete_item *item = arena_take_array(&self->request->arena, 1, sizeof *item);
     if (item == NULL) {
         out->error_code = ERROR_CODE_KAFKA_STORAGE_ERROR;
@@ -93,15 +90,9 @@ start_partition(struct delete_records *self, const struct image_topic *topic,
     item->all = self;
     item->out = out;
     item->move = (struct partition_move_start){.offset = in->offset};
-    item->call = (struct partition_call){
-        .map = dispatch_map_of(shard->node, &topic->id, in->partition_index),
-        .home = shard->loop,
-        .topic_id = topic->id,
-        .index = in->partition_index,
-        .run = item_run,
-        .on_returned = item_on_returned};
+    item->call = (struct partition_call){.run = item_run, .on_returned = item_on_returned};
     gather_add(&self->calls);
-    partition_call_post(&item->call);
+    partition_ask_post(&item->call, self->request->shard, topic, in->partition_index);
 }
 
 static bool start_topic(struct delete_records *self,

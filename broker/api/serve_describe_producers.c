@@ -1,7 +1,7 @@
 #include "broker/api/serve_describe_producers.h"
 
-#include "broker/api/dispatch.h"
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "broker/partition/partition_txn.h"
 #include "proto/kafka/describe_producers.h"
 #include "proto/kafka/error_code.h"
@@ -80,29 +80,19 @@ static void item_on_returned(struct partition_call *call)
     gather_end(&item->all->calls);
 }
 
-static void start(struct describe_producers *self, const struct image_topic *topic, int32_t index,
+static void start(struct describe_producers *self, const struct image_topic *topic,
                   partition_out *out)
 {
-    struct api_shard *shard = self->request->shard;
-    kafka_describe_producers_response_partition_response_defaults(out);
-    out->partition_index = index;
-    out->error_message = wire_text_of(NULL);
     struct describe_item *item = arena_take_array(&self->request->arena, 1, sizeof *item);
-    if (topic == NULL || image_topic_partition(topic, index) == NULL || item == NULL) {
-        out->error_code =
-            item == NULL ? ERROR_CODE_UNKNOWN_SERVER_ERROR : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    if (item == NULL) {
+        out->error_code = ERROR_CODE_UNKNOWN_SERVER_ERROR;
         return;
     }
     item->all = self;
     item->out = out;
-    item->call = (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, index),
-                                         .home = shard->loop,
-                                         .topic_id = topic->id,
-                                         .index = index,
-                                         .run = item_run,
-                                         .on_returned = item_on_returned};
+    item->call = (struct partition_call){.run = item_run, .on_returned = item_on_returned};
     gather_add(&self->calls);
-    partition_call_post(&item->call);
+    partition_ask_post(&item->call, self->request->shard, topic, out->partition_index);
 }
 
 static bool start_topic(struct describe_producers *self, const topic_in *in, topic_out *out)
@@ -110,7 +100,6 @@ static bool start_topic(struct describe_producers *self, const topic_in *in, top
     struct request *request = self->request;
     const struct image_topic *topic =
         image_topic_by_name(partition_map_image(request->shard->map), in->name);
-    bool is_allowed = access_authorize(&request->context, ACCESS_READ, ACCESS_TOPIC, in->name);
     out->name = in->name;
     out->partitions = arena_take_array(&request->arena, (size_t)in->partition_indexes_count,
                                        sizeof *out->partitions);
@@ -119,9 +108,14 @@ static bool start_topic(struct describe_producers *self, const topic_in *in, top
     }
     out->partitions_count = in->partition_indexes_count;
     for (int32_t i = 0; i < in->partition_indexes_count; i++) {
-        start(self, is_allowed ? topic : NULL, in->partition_indexes[i], &out->partitions[i]);
-        if (!is_allowed) {
-            out->partitions[i].error_code = ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
+        int32_t index = in->partition_indexes[i];
+        kafka_describe_producers_response_partition_response_defaults(&out->partitions[i]);
+        out->partitions[i].partition_index = index;
+        out->partitions[i].error_message = wire_text_of(NULL);
+        out->partitions[i].error_code =
+            partition_ask_check(request, ACCESS_READ, in->name, topic, index);
+        if (out->partitions[i].error_code == ERROR_CODE_NONE) {
+            start(self, topic, &out->partitions[i]);
         }
     }
     return true;

@@ -1,8 +1,8 @@
 #include "broker/api/serve_epoch_end.h"
 
-#include "broker/api/dispatch.h"
 #include "broker/api/fault_code.h"
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "proto/kafka/offset_for_leader_epoch.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
@@ -55,24 +55,11 @@ static void item_on_returned(struct partition_call *call)
     gather_end(&item->all->calls);
 }
 
-static int16_t refuse(struct epoch_ends *self, const struct image_topic *topic,
-                      struct wire_text name, int32_t index)
-{
-    if (!access_authorize(&self->request->context, ACCESS_DESCRIBE, ACCESS_TOPIC, name)) {
-        return ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
-    }
-    if (topic == NULL || index < 0 || (uint32_t)index >= topic->partition_count) {
-        return ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
-    }
-    return ERROR_CODE_NONE;
-}
-
 static void
 start_partition(struct epoch_ends *self, const struct image_topic *topic,
                 const struct kafka_offset_for_leader_epoch_request_offset_for_leader_partition *in,
                 struct kafka_offset_for_leader_epoch_response_epoch_end_offset *out)
 {
-    struct api_shard *shard = self->request->shard;
     struct epoch_item *item = arena_take_array(&self->request->arena, 1, sizeof *item);
     if (item == NULL) {
         out->error_code = ERROR_CODE_KAFKA_STORAGE_ERROR;
@@ -81,15 +68,9 @@ start_partition(struct epoch_ends *self, const struct image_topic *topic,
     item->all = self;
     item->out = out;
     item->in = in;
-    item->call =
-        (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, in->partition),
-                                .home = shard->loop,
-                                .topic_id = topic->id,
-                                .index = in->partition,
-                                .run = item_run,
-                                .on_returned = item_on_returned};
+    item->call = (struct partition_call){.run = item_run, .on_returned = item_on_returned};
     gather_add(&self->calls);
-    partition_call_post(&item->call);
+    partition_ask_post(&item->call, self->request->shard, topic, in->partition);
 }
 
 static bool
@@ -111,7 +92,8 @@ start_topic(struct epoch_ends *self,
         out->partitions[i].partition = index;
         out->partitions[i].leader_epoch = -1;
         out->partitions[i].end_offset = -1;
-        out->partitions[i].error_code = refuse(self, topic, in->topic, index);
+        out->partitions[i].error_code =
+            partition_ask_check(self->request, ACCESS_DESCRIBE, in->topic, topic, index);
         if (out->partitions[i].error_code == ERROR_CODE_NONE) {
             start_partition(self, topic, &in->partitions[i], &out->partitions[i]);
         }

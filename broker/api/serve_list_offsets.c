@@ -1,8 +1,8 @@
 #include "broker/api/serve_list_offsets.h"
 
-#include "broker/api/dispatch.h"
 #include "broker/api/fault_code.h"
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "broker/api/seen_set.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/list_offsets.h"
@@ -85,26 +85,23 @@ static int16_t refuse(struct list_offsets *self, const struct image_topic *topic
                       const struct kafka_list_offsets_request_list_offsets_partition *in)
 {
     static const struct wire_uuid no_id;
-    const struct access_context *context = &self->request->context;
-    if (!access_authorize(context, ACCESS_DESCRIBE, ACCESS_TOPIC, name)) {
-        return ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
-    }
-    if (topic == NULL || in->partition_index < 0 ||
-        (uint32_t)in->partition_index >= topic->partition_count) {
-        return ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    int16_t code =
+        partition_ask_check(self->request, ACCESS_DESCRIBE, name, topic, in->partition_index);
+    if (code != ERROR_CODE_NONE) {
+        return code;
     }
     if (seen_set_add_partition(&self->seen, name, &no_id, in->partition_index) != STATUS_OK) {
         return ERROR_CODE_INVALID_REQUEST;
     }
-    return is_known_time(context->api_version, in->timestamp) ? ERROR_CODE_NONE
-                                                              : ERROR_CODE_UNSUPPORTED_VERSION;
+    return is_known_time(self->request->context.api_version, in->timestamp)
+               ? ERROR_CODE_NONE
+               : ERROR_CODE_UNSUPPORTED_VERSION;
 }
 
 static void start_partition(struct list_offsets *self, const struct image_topic *topic,
                             const struct kafka_list_offsets_request_list_offsets_partition *in,
                             struct kafka_list_offsets_response_list_offsets_partition_response *out)
 {
-    struct api_shard *shard = self->request->shard;
     struct list_item *item = arena_take_array(&self->request->arena, 1, sizeof *item);
     if (item == NULL) {
         out->error_code = ERROR_CODE_KAFKA_STORAGE_ERROR;
@@ -118,15 +115,9 @@ static void start_partition(struct list_offsets *self, const struct image_topic 
                      : self->in.isolation_level == 1 ? PARTITION_READ_COMMITTED
                                                      : PARTITION_READ_UNCOMMITTED,
         .current_leader_epoch = in->current_leader_epoch};
-    item->call = (struct partition_call){
-        .map = dispatch_map_of(shard->node, &topic->id, in->partition_index),
-        .home = shard->loop,
-        .topic_id = topic->id,
-        .index = in->partition_index,
-        .run = item_run,
-        .on_returned = item_on_returned};
+    item->call = (struct partition_call){.run = item_run, .on_returned = item_on_returned};
     gather_add(&self->calls);
-    partition_call_post(&item->call);
+    partition_ask_post(&item->call, self->request->shard, topic, in->partition_index);
 }
 
 static bool start_topic(struct list_offsets *self,

@@ -36,11 +36,11 @@ static void on_sent(struct request *request)
 
 static int16_t merge_one(struct list_transactions *self, const struct list_item *item)
 {
-    if (item->ask.fault == LEDGER_FAULT_NOT_HERE) {
+    if (item->ask.call.fault == LEDGER_FAULT_NOT_HERE) {
         return ERROR_CODE_NONE; /* Its new leader lists it. */
     }
-    if (item->ask.fault != LEDGER_FAULT_NONE) {
-        return txn_ask_code(&item->ask);
+    if (item->ask.call.fault != LEDGER_FAULT_NONE) {
+        return coordinator_call_code(&item->ask.call);
     }
     for (int32_t k = 0; k < item->out.transaction_states_count; k++) {
         if (access_authorize(&self->request->context, ACCESS_DESCRIBE, ACCESS_TRANSACTIONAL_ID,
@@ -120,7 +120,6 @@ static void answer(struct gather *asks)
 static void call_on_answered(struct coordinator_call *call)
 {
     struct list_item *item = container_of(call, struct list_item, ask.call);
-    item->ask.fault = call->fault;
     gather_end(&item->all->asks);
 }
 

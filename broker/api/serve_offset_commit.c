@@ -53,16 +53,14 @@ static bool prepare_topic(struct offset_commit *self, topic_in *in, topic_out *o
     if (out->partitions == NULL) {
         return false;
     }
-    struct commit_topic topic = {.is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS,
-                                 .name = in->name,
-                                 .topic_id = in->topic_id};
-    int16_t code = commit_topic_find(&topic, request);
+    struct commit_topic topic = {.name = in->name, .topic_id = in->topic_id};
+    commit_topic_find(&topic, request, request->context.api_version >= VERSION_WITH_TOPIC_IDS);
     out->name = in->name = topic.name;
     out->topic_id = in->topic_id = topic.topic_id;
     for (int32_t k = 0; k < in->partitions_count; k++) {
         int32_t index = in->partitions[k].partition_index;
         out->partitions[k].partition_index = index;
-        out->partitions[k].error_code = commit_topic_check(&topic, code, index);
+        out->partitions[k].error_code = commit_topic_check(&topic, request, index);
     }
     return true;
 }

@@ -1,6 +1,7 @@
 #include "broker/api/serve_offset_delete.h"
 
 #include "broker/api/coordinator_call.h"
+#include "broker/api/partition_ask.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
@@ -42,7 +43,6 @@ static bool prepare(struct offset_delete *self)
         struct kafka_offset_delete_response_offset_delete_response_topic *out =
             &self->out.topics[i];
         const struct image_topic *topic = image_topic_by_name(image, in->name);
-        bool is_allowed = access_authorize(&request->context, ACCESS_READ, ACCESS_TOPIC, in->name);
         out->name = in->name;
         out->partitions_count = in->partitions_count;
         out->partitions = arena_take_array(&request->arena, (size_t)in->partitions_count,
@@ -52,11 +52,9 @@ static bool prepare(struct offset_delete *self)
         }
         for (int32_t k = 0; k < in->partitions_count; k++) {
             int32_t index = in->partitions[k].partition_index;
-            bool is_there = topic != NULL && index >= 0 && (uint32_t)index < topic->partition_count;
             out->partitions[k].partition_index = index;
-            out->partitions[k].error_code = !is_allowed ? ERROR_CODE_TOPIC_AUTHORIZATION_FAILED
-                                            : is_there  ? ERROR_CODE_NONE
-                                                        : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+            out->partitions[k].error_code =
+                partition_ask_check(request, ACCESS_READ, in->name, topic, index);
         }
     }
     return self->out.topics != NULL;

@@ -1,8 +1,8 @@
 #include "broker/api/serve_produce.h"
 
-#include "broker/api/dispatch.h"
 #include "broker/api/fault_code.h"
 #include "broker/api/gather.h"
+#include "broker/api/partition_ask.h"
 #include "broker/api/seen_set.h"
 #include "broker/api/topic_rules.h"
 #include "proto/kafka/error_code.h"
@@ -256,7 +256,6 @@ static void start_partition(struct produce *self, const struct image_topic *topi
                             const struct kafka_produce_request_partition_produce_data *in,
                             struct kafka_produce_response_partition_produce_response *out)
 {
-    struct api_shard *shard = self->request->shard;
     if (in->index < 0 || (uint32_t)in->index >= topic->partition_count) {
         fail(self, out, ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION, "the topic has no such partition");
         return;
@@ -281,14 +280,9 @@ static void start_partition(struct produce *self, const struct image_topic *topi
         .acks = self->in.acks,
         .leader_epoch = -1,
         .deadline_ns = self->request->received_ns + timeout_ms * CLOCK_NS_PER_MS};
-    item->call = (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, in->index),
-                                         .home = shard->loop,
-                                         .topic_id = topic->id,
-                                         .index = in->index,
-                                         .run = item_run,
-                                         .on_returned = item_on_returned};
+    item->call = (struct partition_call){.run = item_run, .on_returned = item_on_returned};
     gather_add(&self->calls);
-    partition_call_post(&item->call);
+    partition_ask_post(&item->call, self->request->shard, topic, in->index);
 }
 
 /* An error for every partition of the topic, or 0. */

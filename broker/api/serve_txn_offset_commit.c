@@ -2,6 +2,7 @@
 
 #include "broker/api/commit_topic.h"
 #include "broker/api/coordinator_call.h"
+#include "broker/api/partition_ask.h"
 #include "broker/api/txn_gate.h"
 #include "broker/coordinator/ledger_key.h"
 #include "broker/coordinator/ledger_set.h"
@@ -140,13 +141,8 @@ static void post(struct txn_offset_commit *self)
         return;
     }
     int32_t index = ledger_key_partition(self->in.group_id, topic->partition_count);
-    self->call = (struct partition_call){.map = dispatch_map_of(shard->node, &topic->id, index),
-                                         .home = shard->loop,
-                                         .topic_id = topic->id,
-                                         .index = index,
-                                         .run = call_run,
-                                         .on_returned = call_on_returned};
-    partition_call_post(&self->call);
+    self->call = (struct partition_call){.run = call_run, .on_returned = call_on_returned};
+    partition_ask_post(&self->call, shard, topic, index);
 }
 
 static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, commit_topic *topic,
@@ -159,10 +155,8 @@ static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, co
     if (topic->partitions == NULL || out->partitions == NULL) {
         return false;
     }
-    struct commit_topic found = {.is_by_id = request->context.api_version >= VERSION_WITH_TOPIC_IDS,
-                                 .name = in->name,
-                                 .topic_id = in->topic_id};
-    int16_t code = commit_topic_find(&found, request);
+    struct commit_topic found = {.name = in->name, .topic_id = in->topic_id};
+    commit_topic_find(&found, request, request->context.api_version >= VERSION_WITH_TOPIC_IDS);
     out->name = topic->name = found.name;
     out->topic_id = topic->topic_id = found.topic_id;
     topic->partitions_count = in->partitions_count;
@@ -174,7 +168,7 @@ static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, co
         topic->partitions[k].committed_leader_epoch = in->partitions[k].committed_leader_epoch;
         topic->partitions[k].committed_metadata = in->partitions[k].committed_metadata;
         out->partitions[k].partition_index = index;
-        out->partitions[k].error_code = commit_topic_check(&found, code, index);
+        out->partitions[k].error_code = commit_topic_check(&found, request, index);
     }
     return true;
 }
