@@ -22,6 +22,7 @@ struct admin_op {
     int32_t node;           /* A number, CLUSTER_ANY, CLUSTER_CONTROLLER or ADMIN_CORE_LEADER. */
     struct wire_text topic; /* For ADMIN_CORE_LEADER, as the next. */
     int32_t partition;
+    void *subject; /* Of whoever wrote encode and take. */
     int64_t deadline_ns;
     void (*encode)(struct admin_op *self, struct wire_writer *writer);
     /* Reads the answer from ask.call.reader; what it keeps it copies. `error_code` gets what the

@@ -24,7 +24,7 @@ struct millrace_processors {
     size_t processor_count;
 };
 
-/* Those that are members of the cluster, which who has died is for some seconds more. Each is asked
+/* The members of the cluster; one that has died stays a member for some seconds. Each is asked
  * itself; who does not answer in time fails nothing. */
 MILLRACE_EXPORT int millrace_processors_list(struct millrace_client *client, int64_t timeout_ms,
                                              struct millrace_processors **out_processors,

@@ -2,9 +2,8 @@
 #include "client/millrace/admin_wait.h"
 #include "client/millrace/processor_wait.h"
 #include "client/survey.h"
-#include "proto/kafka/api_key.h"
+#include "client/topic_calls.h"
 #include "proto/kafka/error_code.h"
-#include "proto/kafka/metadata.h"
 #include "proto/sys/check.h"
 #include "proto/sys/host/host_clock.h"
 
@@ -13,8 +12,6 @@
 
 #define RESULT_BYTES_MAX ((size_t)1 << 20)
 #define GROUPS_TOPIC "__consumer_offsets"
-#define METADATA_VERSION_MIN 4 /* From it on a question does not create topics. */
-#define METADATA_VERSION_MAX 12
 #define WHAT "cannot list the processors"
 
 struct processors_result {
@@ -29,29 +26,13 @@ struct groups_call {
     bool has_groups;
 };
 
-static void groups_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct kafka_metadata_request request;
-    kafka_metadata_request_defaults(&request);
-    struct kafka_metadata_request_metadata_request_topic topic;
-    kafka_metadata_request_metadata_request_topic_defaults(&topic);
-    topic.name = wire_text_of(GROUPS_TOPIC);
-    request.topics = &topic;
-    request.topics_count = 1;
-    request.allow_auto_topic_creation = false;
-    kafka_metadata_request_encode(&request, op->ask.version, writer);
-}
-
 static enum status groups_take(struct admin_op *op)
 {
     struct groups_call *self = container_of(op, struct groups_call, admin.op);
     struct kafka_metadata_response answer;
-    TRY(kafka_metadata_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                       &answer));
-    if (answer.topics_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    self->has_groups = answer.topics[0].error_code != ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    TRY(topic_calls_read(op, &answer));
+    self->has_groups = op->error_code != ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    op->error_code = ERROR_CODE_NONE;
     return STATUS_OK;
 }
 
@@ -60,12 +41,8 @@ static enum status groups_take(struct admin_op *op)
 static int ask_groups(struct millrace_client *client, int64_t until_ns, bool *out_has_groups,
                       struct millrace_error *error)
 {
-    struct groups_call call = {.admin = {.op = {.api_key = API_KEY_METADATA,
-                                                .version_min = METADATA_VERSION_MIN,
-                                                .version_max = METADATA_VERSION_MAX,
-                                                .node = CLUSTER_ANY,
-                                                .encode = groups_encode,
-                                                .take = groups_take}}};
+    struct groups_call call = {
+        .admin = {.op = topic_calls_look(wire_text_of(GROUPS_TOPIC), groups_take)}};
     int code = admin_wait_run(client, &call.admin, until_ns, WHAT, error);
     *out_has_groups = call.has_groups;
     return code;

@@ -1,12 +1,10 @@
 /* Topics: create, delete, grow, list, describe. */
 #include "client/millrace/admin_wait.h"
 #include "client/millrace/config_rows.h"
+#include "client/topic_calls.h"
 #include "proto/kafka/api_key.h"
 #include "proto/kafka/create_partitions.h"
-#include "proto/kafka/create_topics.h"
-#include "proto/kafka/delete_topics.h"
 #include "proto/kafka/error_code.h"
-#include "proto/kafka/metadata.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -36,139 +34,66 @@ static void say_what(char *what, size_t room, const char *verb, struct millrace_
                    (const char *)name.data);
 }
 
-/* ---- create ---- */
-
-struct create_call {
-    struct admin_wait admin;
-    const struct millrace_new_topic *topic;
-};
-
-static void create_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct create_call *self = container_of(op, struct create_call, admin.op);
-    struct kafka_create_topics_request request;
-    kafka_create_topics_request_defaults(&request);
-    struct kafka_create_topics_request_creatable_topic topic;
-    kafka_create_topics_request_creatable_topic_defaults(&topic);
-    topic.name = text_of(self->topic->name);
-    topic.num_partitions = self->topic->partition_count > 0 ? self->topic->partition_count : -1;
-    topic.replication_factor =
-        self->topic->replication_factor > 0 ? (int16_t)self->topic->replication_factor : -1;
-    topic.configs =
-        arena_take_array(&op->ask.arena, self->topic->config_count, sizeof *topic.configs);
-    if (topic.configs == NULL) {
-        wire_writer_fail(writer, STATUS_NO_MEMORY);
-        return;
-    }
-    for (size_t i = 0; i < self->topic->config_count; i++) {
-        topic.configs[i].name = text_of(self->topic->configs[i].name);
-        topic.configs[i].value = text_of(self->topic->configs[i].value);
-    }
-    topic.configs_count = (int32_t)self->topic->config_count;
-    request.topics = &topic;
-    request.topics_count = 1;
-    request.timeout_ms = BROKER_TIMEOUT_MS;
-    request.validate_only = self->topic->is_dry_run;
-    kafka_create_topics_request_encode(&request, op->ask.version, writer);
-}
-
-static enum status create_take(struct admin_op *op)
-{
-    struct kafka_create_topics_response answer;
-    TRY(kafka_create_topics_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                            &answer));
-    if (answer.topics_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    op->error_code = answer.topics[0].error_code;
-    admin_core_say(op, answer.topics[0].error_message);
-    if (op->error_code == ERROR_CODE_TOPIC_ALREADY_EXISTS && op->is_doubtful) {
-        op->error_code = ERROR_CODE_NONE; /* An earlier try of ours, whose answer was lost. */
-    }
-    return STATUS_OK;
-}
-
 /* ---- metadata ---- */
 
 struct look_call {
     struct admin_wait admin;
-    struct millrace_bytes name; /* Null: all topics. */
-    bool wants_leaders;         /* Asks until every partition has one. */
-    struct wire_text found_name;
+    bool is_missing; /* Of look_once_take(). */
     void *result;
     enum status (*keep)(struct look_call *self, const struct kafka_metadata_response *answer);
 };
-
-static void look_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct look_call *self = container_of(op, struct look_call, admin.op);
-    struct kafka_metadata_request request;
-    kafka_metadata_request_defaults(&request);
-    struct kafka_metadata_request_metadata_request_topic topic;
-    kafka_metadata_request_metadata_request_topic_defaults(&topic);
-    request.topics_count = -1;
-    if (self->name.data != NULL) {
-        topic.name = text_of(self->name);
-        request.topics = &topic;
-        request.topics_count = 1;
-    }
-    request.allow_auto_topic_creation = false;
-    kafka_metadata_request_encode(&request, op->ask.version, writer);
-}
-
-static bool has_leaders(const struct kafka_metadata_response_metadata_response_topic *topic)
-{
-    for (int32_t i = 0; i < topic->partitions_count; i++) {
-        if (topic->partitions[i].leader_id < 0) {
-            return false;
-        }
-    }
-    return topic->partitions_count > 0;
-}
 
 static enum status look_take(struct admin_op *op)
 {
     struct look_call *self = container_of(op, struct look_call, admin.op);
     struct kafka_metadata_response answer;
-    TRY(kafka_metadata_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                       &answer));
-    op->error_code = answer.error_code;
-    if (op->error_code == ERROR_CODE_NONE && self->name.data != NULL) {
-        if (answer.topics_count != 1) {
-            return STATUS_MALFORMED;
-        }
-        op->error_code = answer.topics[0].error_code;
-        if (op->error_code == ERROR_CODE_NONE && self->wants_leaders &&
-            !has_leaders(&answer.topics[0])) {
-            op->error_code = ERROR_CODE_LEADER_NOT_AVAILABLE;
-        }
-    }
-    return op->error_code == ERROR_CODE_NONE && self->keep != NULL ? self->keep(self, &answer)
-                                                                   : STATUS_OK;
-}
-
-static struct admin_op look_op(void)
-{
-    return (struct admin_op){.api_key = API_KEY_METADATA,
-                             .version_min = 4,
-                             .version_max = 12,
-                             .node = CLUSTER_ANY,
-                             .encode = look_encode,
-                             .take = look_take};
+    TRY(topic_calls_read(op, &answer));
+    return op->error_code == ERROR_CODE_NONE ? self->keep(self, &answer) : STATUS_OK;
 }
 
 /* An unknown topic is retriable for those who write to it; who looks at it wants to be told. */
 static enum status look_once_take(struct admin_op *op)
 {
     struct look_call *self = container_of(op, struct look_call, admin.op);
-    enum status status = look_take(op);
-    if (status == STATUS_OK && op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION) {
-        op->error_code = ERROR_CODE_NONE;
-        self->found_name.byte_count = -1;
-        return STATUS_OK;
+    TRY(look_take(op));
+    self->is_missing = op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    op->error_code = self->is_missing ? ERROR_CODE_NONE : op->error_code;
+    return STATUS_OK;
+}
+
+/* ---- create ---- */
+
+/* Until it can be used. */
+static enum status leaders_take(struct admin_op *op)
+{
+    struct kafka_metadata_response answer;
+    TRY(topic_calls_read(op, &answer));
+    if (op->error_code == ERROR_CODE_NONE && !topic_calls_has_leaders(&answer.topics[0])) {
+        op->error_code = ERROR_CODE_LEADER_NOT_AVAILABLE;
     }
-    self->found_name.byte_count = 0;
-    return status;
+    return STATUS_OK;
+}
+
+static int create(struct millrace_client *client, const struct millrace_new_topic *topic,
+                  int64_t until_ns, const char *what, struct millrace_error *error)
+{
+    struct topic_calls_setting *settings = calloc(topic->config_count + 1, sizeof *settings);
+    if (settings == NULL) {
+        return trouble_status(error, STATUS_NO_MEMORY, what);
+    }
+    for (size_t i = 0; i < topic->config_count; i++) {
+        settings[i] = (struct topic_calls_setting){text_of(topic->configs[i].name),
+                                                   text_of(topic->configs[i].value)};
+    }
+    struct topic_calls_wanted wanted = {.partition_count = topic->partition_count,
+                                        .replication_factor = topic->replication_factor,
+                                        .settings = settings,
+                                        .setting_count = (uint32_t)topic->config_count,
+                                        .is_dry_run = topic->is_dry_run};
+    struct admin_wait wait = {.op = topic_calls_create(text_of(topic->name), &wanted)};
+    int code = admin_wait_run(client, &wait, until_ns, what, error);
+    free(settings);
+    return code;
 }
 
 int millrace_topic_create(struct millrace_client *client, const struct millrace_new_topic *given,
@@ -190,65 +115,15 @@ int millrace_topic_create(struct millrace_client *client, const struct millrace_
     }
     char what[320];
     say_what(what, sizeof what, "create", topic.name);
-    struct create_call create = {.admin = {.op = {.api_key = API_KEY_CREATE_TOPICS,
-                                                  .version_min = 4,
-                                                  .version_max = 7,
-                                                  .node = CLUSTER_CONTROLLER,
-                                                  .encode = create_encode,
-                                                  .take = create_take}},
-                                 .topic = &topic};
-    code = admin_wait_run(client, &create.admin, until_ns, what, error);
+    code = create(client, &topic, until_ns, what, error);
     if (code != MILLRACE_OK || topic.is_dry_run) {
         return code;
     }
-    struct look_call look = {.admin = {.op = look_op()}, .name = topic.name, .wants_leaders = true};
-    return admin_wait_run(client, &look.admin, until_ns, what, error);
+    struct admin_wait wait = {.op = topic_calls_look(text_of(topic.name), leaders_take)};
+    return admin_wait_run(client, &wait, until_ns, what, error);
 }
 
 /* ---- delete and grow ---- */
-
-struct change_call {
-    struct admin_wait admin;
-    struct millrace_bytes name;
-    int32_t partition_count;
-};
-
-static void delete_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct change_call *self = container_of(op, struct change_call, admin.op);
-    struct kafka_delete_topics_request request;
-    kafka_delete_topics_request_defaults(&request);
-    struct wire_text name = text_of(self->name);
-    struct kafka_delete_topics_request_delete_topic_state state;
-    kafka_delete_topics_request_delete_topic_state_defaults(&state);
-    state.name = name;
-    if (op->ask.version >= 6) {
-        request.topics = &state;
-        request.topics_count = 1;
-    } else {
-        request.topic_names = &name;
-        request.topic_names_count = 1;
-    }
-    request.timeout_ms = BROKER_TIMEOUT_MS;
-    kafka_delete_topics_request_encode(&request, op->ask.version, writer);
-}
-
-static enum status delete_take(struct admin_op *op)
-{
-    struct kafka_delete_topics_response answer;
-    TRY(kafka_delete_topics_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                            &answer));
-    if (answer.responses_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    op->error_code = answer.responses[0].error_code;
-    admin_core_say(op, answer.responses[0].error_message);
-    if (op->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION) {
-        /* Retriable by its number; but it is either done already or was never there. */
-        return op->is_doubtful ? STATUS_OK : STATUS_NOT_FOUND;
-    }
-    return STATUS_OK;
-}
 
 int millrace_topic_delete(struct millrace_client *client, struct millrace_bytes name,
                           int64_t timeout_ms, struct millrace_error *error)
@@ -260,25 +135,18 @@ int millrace_topic_delete(struct millrace_client *client, struct millrace_bytes 
     }
     char what[320];
     say_what(what, sizeof what, "delete", name);
-    struct change_call change = {.admin = {.op = {.api_key = API_KEY_DELETE_TOPICS,
-                                                  .version_min = 1,
-                                                  .version_max = 6,
-                                                  .node = CLUSTER_CONTROLLER,
-                                                  .encode = delete_encode,
-                                                  .take = delete_take}},
-                                 .name = name};
-    return admin_wait_run(client, &change.admin, until_ns, what, error);
+    struct admin_wait wait = {.op = topic_calls_delete(text_of(name))};
+    return admin_wait_run(client, &wait, until_ns, what, error);
 }
 
 static void grow_encode(struct admin_op *op, struct wire_writer *writer)
 {
-    struct change_call *self = container_of(op, struct change_call, admin.op);
     struct kafka_create_partitions_request request;
     kafka_create_partitions_request_defaults(&request);
     struct kafka_create_partitions_request_create_partitions_topic topic;
     kafka_create_partitions_request_create_partitions_topic_defaults(&topic);
-    topic.name = text_of(self->name);
-    topic.count = self->partition_count;
+    topic.name = op->topic;
+    topic.count = *(const int32_t *)op->subject;
     topic.assignments_count = -1;
     request.topics = &topic;
     request.topics_count = 1;
@@ -315,14 +183,14 @@ int millrace_topic_grow(struct millrace_client *client, struct millrace_bytes na
     }
     char what[320];
     say_what(what, sizeof what, "grow", name);
-    struct change_call change = {.admin = {.op = {.api_key = API_KEY_CREATE_PARTITIONS,
-                                                  .version_max = 3,
-                                                  .node = CLUSTER_CONTROLLER,
-                                                  .encode = grow_encode,
-                                                  .take = grow_take}},
-                                 .name = name,
-                                 .partition_count = partition_count};
-    return admin_wait_run(client, &change.admin, until_ns, what, error);
+    struct admin_wait wait = {.op = {.api_key = API_KEY_CREATE_PARTITIONS,
+                                     .version_max = 3,
+                                     .node = CLUSTER_CONTROLLER,
+                                     .topic = text_of(name),
+                                     .subject = &partition_count,
+                                     .encode = grow_encode,
+                                     .take = grow_take}};
+    return admin_wait_run(client, &wait, until_ns, what, error);
 }
 
 /* ---- list ---- */
@@ -382,7 +250,10 @@ int millrace_topics_list(struct millrace_client *client, int64_t timeout_ms,
         return trouble_status(error, STATUS_NO_MEMORY, "cannot list topics");
     }
     arena_init(&result->arena, RESULT_BYTES_MAX);
-    struct look_call look = {.admin = {.op = look_op()}, .result = result, .keep = keep_list};
+    struct look_call look = {
+        .admin = {.op = topic_calls_look(text_of(millrace_text(NULL)), look_take)},
+        .result = result,
+        .keep = keep_list};
     int code = admin_wait_run(client, &look.admin, session_until_ns(timeout_ms),
                               "cannot list topics", error);
     if (code != MILLRACE_OK) {
@@ -508,11 +379,11 @@ int millrace_topic_describe(struct millrace_client *client, struct millrace_byte
         return trouble_status(error, STATUS_NO_MEMORY, what);
     }
     arena_init(&result->arena, RESULT_BYTES_MAX);
-    struct look_call look = {
-        .admin = {.op = look_op()}, .name = name, .result = result, .keep = keep_topic};
-    look.admin.op.take = look_once_take;
+    struct look_call look = {.admin = {.op = topic_calls_look(text_of(name), look_once_take)},
+                             .result = result,
+                             .keep = keep_topic};
     code = admin_wait_run(client, &look.admin, until_ns, what, error);
-    if (code == MILLRACE_OK && look.found_name.byte_count < 0) {
+    if (code == MILLRACE_OK && look.is_missing) {
         code = trouble_broker(error, ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION, what, NULL);
     }
     struct config_rows rows = {.arena = &result->arena};

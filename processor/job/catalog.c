@@ -1,9 +1,7 @@
 #include "processor/job/catalog.h"
 
 #include "processor/job/catalog_write.h"
-#include "proto/kafka/api_key.h"
 #include "proto/kafka/error_code.h"
-#include "proto/kafka/list_offsets.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -155,7 +153,7 @@ static void end_barriers(struct catalog *self)
     list_for_each_removable(link, &self->barriers)
     {
         struct catalog_barrier *barrier = container_of(link, struct catalog_barrier, in_catalog);
-        if (barrier->end >= 0 && self->position >= barrier->end) {
+        if (barrier->end.offset >= 0 && self->position >= barrier->end.offset) {
             end_barrier(barrier, STATUS_OK);
         }
     }
@@ -219,39 +217,6 @@ static void consumer_on_closed(void *context)
 
 /* ---- barriers ---- */
 
-static void end_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct kafka_list_offsets_request request;
-    kafka_list_offsets_request_defaults(&request);
-    request.replica_id = -1;
-    request.isolation_level = 1;
-    struct kafka_list_offsets_request_list_offsets_partition partition;
-    kafka_list_offsets_request_list_offsets_partition_defaults(&partition);
-    partition.timestamp = -1;
-    struct kafka_list_offsets_request_list_offsets_topic topic;
-    kafka_list_offsets_request_list_offsets_topic_defaults(&topic);
-    topic.name = op->topic;
-    topic.partitions = &partition;
-    topic.partitions_count = 1;
-    request.topics = &topic;
-    request.topics_count = 1;
-    kafka_list_offsets_request_encode(&request, op->ask.version, writer);
-}
-
-static enum status end_take(struct admin_op *op)
-{
-    struct catalog_barrier *barrier = container_of(op, struct catalog_barrier, op);
-    struct kafka_list_offsets_response answer;
-    TRY(kafka_list_offsets_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                           &answer));
-    if (answer.topics_count != 1 || answer.topics[0].partitions_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    op->error_code = answer.topics[0].partitions[0].error_code;
-    barrier->end = answer.topics[0].partitions[0].offset;
-    return STATUS_OK;
-}
-
 static void end_on_done(struct admin_op *op, enum status status)
 {
     struct catalog_barrier *barrier = container_of(op, struct catalog_barrier, op);
@@ -262,7 +227,7 @@ static void end_on_done(struct admin_op *op, enum status status)
     }
     if (status != STATUS_OK || self->is_closing) {
         end_barrier(barrier, status != STATUS_OK ? status : STATUS_CANCELED);
-    } else if (self->position >= barrier->end) {
+    } else if (self->position >= barrier->end.offset) {
         end_barrier(barrier, STATUS_OK);
     } else {
         timer_start_at(&barrier->timer, barrier->deadline_ns);
@@ -278,7 +243,8 @@ static void begin_barrier(struct catalog *self, struct catalog_barrier *barrier)
 {
     check(self->magic == CATALOG_MAGIC);
     barrier->catalog = self;
-    barrier->end = -1;
+    barrier->end =
+        (struct topic_calls_offset){.time = TOPIC_CALLS_LATEST, .is_committed = true, .offset = -1};
     list_init(&barrier->in_catalog);
     list_append(&self->barriers, &barrier->in_catalog);
     timer_init(&barrier->timer, &self->options.loop->timers, barrier_on_fire);
@@ -288,22 +254,16 @@ void catalog_wait_until(struct catalog *self, struct catalog_barrier *barrier, i
 {
     check(self->position < end);
     begin_barrier(self, barrier);
-    barrier->end = end;
+    barrier->end.offset = end;
     timer_start_at(&barrier->timer, barrier->deadline_ns);
 }
 
 void catalog_wait(struct catalog *self, struct catalog_barrier *barrier)
 {
     begin_barrier(self, barrier);
-    barrier->op = (struct admin_op){.api_key = API_KEY_LIST_OFFSETS,
-                                    .version_min = 2,
-                                    .version_max = 7,
-                                    .node = ADMIN_CORE_LEADER,
-                                    .topic = wire_text_of(CATALOG_TOPIC),
-                                    .deadline_ns = barrier->deadline_ns,
-                                    .encode = end_encode,
-                                    .take = end_take,
-                                    .on_done = end_on_done};
+    barrier->op = topic_calls_offset(wire_text_of(CATALOG_TOPIC), 0, &barrier->end);
+    barrier->op.deadline_ns = barrier->deadline_ns;
+    barrier->op.on_done = end_on_done;
     admin_core_run(self->options.admin, &barrier->op);
 }
 
@@ -400,7 +360,7 @@ void catalog_close(struct catalog *self)
     list_for_each_removable(link, &self->barriers)
     {
         struct catalog_barrier *barrier = container_of(link, struct catalog_barrier, in_catalog);
-        if (barrier->end >= 0) { /* The others end with the admin's core. */
+        if (barrier->end.offset >= 0) { /* The others end with the admin's core. */
             end_barrier(barrier, STATUS_CANCELED);
         }
     }

@@ -41,7 +41,7 @@ struct catalog_barrier {
     struct admin_op op;
     struct list in_catalog;
     struct timer timer;
-    int64_t end; /* -1: not told yet. */
+    struct topic_calls_offset end; /* -1: not told yet. */
 };
 
 /* One decision and what it changes. */

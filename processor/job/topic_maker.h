@@ -3,7 +3,7 @@
  * Owner: whoever embeds the wish. Loop: the admin core's. Limits: TOPIC_MAKER_SETTINGS_MAX. */
 #pragma once
 
-#include "client/admin_core.h"
+#include "client/topic_calls.h"
 
 #define TOPIC_MAKER_SETTINGS_MAX 8U
 #define TOPIC_MAKER_NAME_BYTES_MAX 256U
@@ -26,10 +26,11 @@ struct topic_wish {
     /* With OK: */
     int32_t found_partition_count;
     struct wire_uuid topic_id;
-    bool was_created;
     /* The maker's: */
     struct admin_core *core;
     struct admin_op op;
+    struct topic_calls_wanted wanted;
+    struct topic_calls_setting texts[TOPIC_MAKER_SETTINGS_MAX];
     bool is_missing;
     bool is_there; /* Some broker has said so. */
 };

@@ -1,7 +1,6 @@
 #include "processor/task/task_trim.h"
 
-#include "proto/kafka/api_key.h"
-#include "proto/kafka/delete_records.h"
+#include "client/topic_calls.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
@@ -9,8 +8,6 @@
 #include <string.h>
 
 #define TRIM_MAGIC 0x7e1bc0deU
-#define VERSION_MAX 2
-#define BROKER_TIMEOUT_MS 5000
 #define WISH_TIMEOUT_MS 10000
 
 struct task_trim_wish {
@@ -25,6 +22,7 @@ struct task_trim {
     struct task_trim_options options;
     struct admin_core admin;
     struct admin_op op;
+    struct topic_calls_cut cut;
     struct task_trim_wish *wishes; /* Owned. */
     uint32_t wish_count;
     uint32_t next; /* Of the pass under way. */
@@ -34,49 +32,12 @@ struct task_trim {
 
 static void run_next(struct task_trim *self);
 
-static struct task_trim_wish *wish_of(struct admin_op *op)
+static void op_on_done(struct admin_op *op, enum status status)
 {
     struct task_trim *self = container_of(op, struct task_trim, op);
     check(self->magic == TRIM_MAGIC);
     check(self->next < self->wish_count);
-    return &self->wishes[self->next];
-}
-
-static void op_encode(struct admin_op *op, struct wire_writer *writer)
-{
-    struct kafka_delete_records_request_delete_records_partition partition;
-    kafka_delete_records_request_delete_records_partition_defaults(&partition);
-    partition.partition_index = op->partition;
-    partition.offset = wish_of(op)->offset;
-    struct kafka_delete_records_request_delete_records_topic topic;
-    kafka_delete_records_request_delete_records_topic_defaults(&topic);
-    topic.name = op->topic;
-    topic.partitions = &partition;
-    topic.partitions_count = 1;
-    struct kafka_delete_records_request request;
-    kafka_delete_records_request_defaults(&request);
-    request.topics = &topic;
-    request.topics_count = 1;
-    request.timeout_ms = BROKER_TIMEOUT_MS;
-    kafka_delete_records_request_encode(&request, op->ask.version, writer);
-}
-
-static enum status op_take(struct admin_op *op)
-{
-    struct kafka_delete_records_response answer;
-    TRY(kafka_delete_records_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                             &answer));
-    if (answer.topics_count != 1 || answer.topics[0].partitions_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    op->error_code = answer.topics[0].partitions[0].error_code;
-    return STATUS_OK;
-}
-
-static void op_on_done(struct admin_op *op, enum status status)
-{
-    struct task_trim *self = container_of(op, struct task_trim, op);
-    struct task_trim_wish *wish = wish_of(op);
+    struct task_trim_wish *wish = &self->wishes[self->next];
     if (status == STATUS_OK && op->error_code == ERROR_CODE_NONE) {
         wish->done_offset = wish->offset;
     }
@@ -96,15 +57,10 @@ static void run_next(struct task_trim *self)
     }
     const struct task_trim_wish *wish = &self->wishes[self->next];
     int64_t now_ns = loop_now_ns(self->options.loop);
-    self->op = (struct admin_op){.api_key = API_KEY_DELETE_RECORDS,
-                                 .version_max = VERSION_MAX,
-                                 .node = ADMIN_CORE_LEADER,
-                                 .topic = wire_text_of(wish->topic),
-                                 .partition = wish->partition,
-                                 .deadline_ns = now_ns + WISH_TIMEOUT_MS * CLOCK_NS_PER_MS,
-                                 .encode = op_encode,
-                                 .take = op_take,
-                                 .on_done = op_on_done};
+    self->cut = (struct topic_calls_cut){.offset = wish->offset};
+    self->op = topic_calls_cut(wire_text_of(wish->topic), wish->partition, &self->cut);
+    self->op.deadline_ns = now_ns + WISH_TIMEOUT_MS * CLOCK_NS_PER_MS;
+    self->op.on_done = op_on_done;
     admin_core_run(&self->admin, &self->op);
 }
 
