@@ -8,9 +8,7 @@
 static void forget(struct survey *self)
 {
     for (uint32_t i = 0; i < self->part_count; i++) {
-        if (self->parts[i].answer != NULL) {
-            millrace__control__answer__free_unpacked(self->parts[i].answer, NULL);
-        }
+        millrace__control__answer__free_unpacked(self->parts[i].answer, NULL);
     }
     free(self->parts);
     self->parts = NULL;

@@ -47,112 +47,95 @@ struct millrace_expr *millrace_df_column(struct millrace_df *df, const char *nam
     return expr;
 }
 
-/* NULL: the frame is spoilt. */
-static Millrace__Plan__Literal *new_literal(struct millrace_df *df, struct millrace_expr **out_expr)
+static Millrace__Plan__Literal literal_of(Millrace__Plan__Literal__ValueCase kind)
+{
+    Millrace__Plan__Literal literal;
+    millrace__plan__literal__init(&literal);
+    literal.value_case = kind;
+    return literal;
+}
+
+/* Copies it; NULL: the frame is spoilt. */
+static struct millrace_expr *new_literal(struct millrace_df *df,
+                                         const Millrace__Plan__Literal *literal)
 {
     struct millrace_expr *expr = new_expr(df, NULL);
-    Millrace__Plan__Literal *literal = df_frame_take(df, sizeof *literal);
-    if (expr == NULL || literal == NULL) {
-        *out_expr = NULL;
+    Millrace__Plan__Literal *copy = df_frame_take(df, sizeof *copy);
+    if (expr == NULL || copy == NULL) {
         return NULL;
     }
-    millrace__plan__literal__init(literal);
+    *copy = *literal;
     expr->message.kind_case = MILLRACE__PLAN__EXPR__KIND_LITERAL;
-    expr->message.literal = literal;
-    *out_expr = expr;
-    return literal;
+    expr->message.literal = copy;
+    return expr;
 }
 
 struct millrace_expr *millrace_df_int(struct millrace_df *df, int64_t value)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
-    if (literal != NULL) {
-        literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_INTEGER;
-        literal->integer = value;
-    }
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_INTEGER);
+    literal.integer = value;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_double(struct millrace_df *df, double value)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
-    if (literal != NULL) {
-        literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_REAL;
-        literal->real = value;
-    }
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_REAL);
+    literal.real = value;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_bool(struct millrace_df *df, bool value)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
-    if (literal != NULL) {
-        literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_BOOLEAN;
-        literal->boolean = value;
-    }
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_BOOLEAN);
+    literal.boolean = value;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_null(struct millrace_df *df)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
-    if (literal != NULL) {
-        literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_IS_NULL;
-        literal->is_null = true;
-    }
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_IS_NULL);
+    literal.is_null = true;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_text(struct millrace_df *df, const char *value)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
     if (value == NULL) {
         df_frame_spoil(df, "a text is NULL", "call millrace_df_null() for a null");
         return NULL;
     }
     size_t byte_count = strlen(value);
-    char *copy = literal == NULL ? NULL : df_frame_take(df, byte_count + 1);
+    char *copy = df_frame_take(df, byte_count + 1);
     if (copy == NULL) {
         return NULL;
     }
     memcpy(copy, value, byte_count);
-    literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_TEXT;
-    literal->text = copy;
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_TEXT);
+    literal.text = copy;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_time(struct millrace_df *df, int64_t us)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
-    if (literal != NULL) {
-        literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_TIMESTAMP_US;
-        literal->timestamp_us = us;
-    }
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_TIMESTAMP_US);
+    literal.timestamp_us = us;
+    return new_literal(df, &literal);
 }
 
 struct millrace_expr *millrace_df_interval(struct millrace_df *df, int32_t months, int32_t days,
                                            int64_t us)
 {
-    struct millrace_expr *expr = NULL;
-    Millrace__Plan__Literal *literal = new_literal(df, &expr);
     Millrace__Plan__Interval *interval = df_frame_take(df, sizeof *interval);
-    if (literal == NULL || interval == NULL) {
+    if (interval == NULL) {
         return NULL;
     }
     millrace__plan__interval__init(interval);
     interval->months = months;
     interval->days = days;
     interval->micros = us;
-    literal->value_case = MILLRACE__PLAN__LITERAL__VALUE_INTERVAL;
-    literal->interval = interval;
-    return expr;
+    Millrace__Plan__Literal literal = literal_of(MILLRACE__PLAN__LITERAL__VALUE_INTERVAL);
+    literal.interval = interval;
+    return new_literal(df, &literal);
 }
 
 /* A call of `parts` (NULL-terminated). */

@@ -129,9 +129,7 @@ static int ask_jobs(struct millrace_client *client, const struct processor_wait 
     if (code == MILLRACE_OK) {
         code = keep_jobs(answer, out_jobs, error);
     }
-    if (answer != NULL) {
-        millrace__control__answer__free_unpacked(answer, NULL);
-    }
+    millrace__control__answer__free_unpacked(answer, NULL);
     return code;
 }
 
@@ -149,29 +147,27 @@ int millrace_jobs_list(struct millrace_client *client, int64_t timeout_ms,
     return ask_jobs(client, &wait, out_jobs, error);
 }
 
-/* NULL: `error` says why. */
-static char *name_of(struct millrace_bytes name, struct millrace_error *error, int *out_code)
+/* Copies it, NUL-terminated. */
+static int take_name(struct millrace_bytes name, char copy[static NAME_BYTES_MAX + 1],
+                     struct millrace_error *error)
 {
     if (name.data == NULL || name.size == 0 || name.size > NAME_BYTES_MAX) {
-        *out_code = trouble_argument(error, "the job's name is missing or too long",
-                                     "give the name that millrace_jobs_list() shows");
-        return NULL;
+        return trouble_argument(error, "the job's name is missing or too long",
+                                "give the name that millrace_jobs_list() shows");
     }
-    char *copy = strndup(name.data, name.size);
-    if (copy == NULL) {
-        *out_code = trouble_status(error, STATUS_NO_MEMORY, "cannot ask for the job");
-    }
-    return copy;
+    memcpy(copy, name.data, name.size);
+    copy[name.size] = '\0';
+    return MILLRACE_OK;
 }
 
 int millrace_job_describe(struct millrace_client *client, struct millrace_bytes name,
                           int64_t timeout_ms, struct millrace_jobs **out_jobs,
                           struct millrace_error *error)
 {
-    int code = MILLRACE_OK;
     *out_jobs = NULL;
-    char *copy = name_of(name, error, &code);
-    if (copy == NULL) {
+    char copy[NAME_BYTES_MAX + 1];
+    int code = take_name(name, copy, error);
+    if (code != MILLRACE_OK) {
         return code;
     }
     Millrace__Control__DescribeJob describe;
@@ -183,9 +179,7 @@ int millrace_job_describe(struct millrace_client *client, struct millrace_bytes 
     request.describe_job = &describe;
     struct processor_wait wait = {&request, session_until_ns(timeout_ms), "cannot describe the job",
                                   true};
-    code = ask_jobs(client, &wait, out_jobs, error);
-    free(copy);
-    return code;
+    return ask_jobs(client, &wait, out_jobs, error);
 }
 
 void millrace_jobs_free(struct millrace_jobs *jobs)
@@ -200,10 +194,10 @@ void millrace_jobs_free(struct millrace_jobs *jobs)
 int millrace_job_progress(struct millrace_client *client, struct millrace_bytes name,
                           int64_t timeout_ms, char **out_json, struct millrace_error *error)
 {
-    int code = MILLRACE_OK;
     *out_json = NULL;
-    char *copy = name_of(name, error, &code);
-    if (copy == NULL) {
+    char copy[NAME_BYTES_MAX + 1];
+    int code = take_name(name, copy, error);
+    if (code != MILLRACE_OK) {
         return code;
     }
     Millrace__Control__JobProgress progress;
@@ -217,14 +211,11 @@ int millrace_job_progress(struct millrace_client *client, struct millrace_bytes 
                                   "cannot tell the job's progress", true};
     Millrace__Control__Answer *answer = NULL;
     code = processor_wait_ask(client, &wait, &answer, error);
-    free(copy);
     if (code == MILLRACE_OK) {
         *out_json = strdup(answer->json);
         code = *out_json == NULL ? trouble_status(error, STATUS_NO_MEMORY, wait.what) : code;
     }
-    if (answer != NULL) {
-        millrace__control__answer__free_unpacked(answer, NULL);
-    }
+    millrace__control__answer__free_unpacked(answer, NULL);
     return code;
 }
 
@@ -236,9 +227,9 @@ void millrace_job_progress_free(char *json)
 int millrace_job_stop(struct millrace_client *client, struct millrace_bytes name,
                       int64_t timeout_ms, struct millrace_error *error)
 {
-    int code = MILLRACE_OK;
-    char *copy = name_of(name, error, &code);
-    if (copy == NULL) {
+    char copy[NAME_BYTES_MAX + 1];
+    int code = take_name(name, copy, error);
+    if (code != MILLRACE_OK) {
         return code;
     }
     Millrace__Control__StopJob stop;
@@ -252,9 +243,6 @@ int millrace_job_stop(struct millrace_client *client, struct millrace_bytes name
                                   true};
     Millrace__Control__Answer *answer = NULL;
     code = processor_wait_ask(client, &wait, &answer, error);
-    free(copy);
-    if (answer != NULL) {
-        millrace__control__answer__free_unpacked(answer, NULL);
-    }
+    millrace__control__answer__free_unpacked(answer, NULL);
     return code;
 }
