@@ -3,8 +3,10 @@
 #include "proto/kafka/api_key.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/find_coordinator.h"
+#include "proto/sys/host/host_clock.h"
 
-#define FIND_VERSION_MAX 3 /* Later ones only ask for several groups at once. */
+#define FIRST_ATTEMPT_MS 500 /* Each next one takes twice as long. */
+#define FIND_VERSION_MAX 3   /* Later ones only ask for several groups at once. */
 
 struct find_call {
     struct admin_wait admin;
@@ -46,28 +48,40 @@ bool group_wait_moved(struct group_wait *self, int16_t error_code)
     return self->is_moved;
 }
 
+static int find(struct millrace_client *client, struct group_wait *self, int64_t until_ns,
+                const char *what, struct millrace_error *error)
+{
+    struct find_call find = {.admin = {.op = {.api_key = API_KEY_FIND_COORDINATOR,
+                                              .version_max = FIND_VERSION_MAX,
+                                              .node = CLUSTER_ANY,
+                                              .encode = find_encode,
+                                              .take = find_take}},
+                             .group = self->group,
+                             .node = -1};
+    int code = admin_wait_run(client, &find.admin, until_ns, what, error);
+    self->coordinator = find.node;
+    return code;
+}
+
 int group_wait_run(struct millrace_client *client, struct group_wait *self, int64_t until_ns,
                    const char *what, struct millrace_error *error)
 {
     const struct admin_op op = self->admin.op;
-    for (;;) {
-        struct find_call find = {.admin = {.op = {.api_key = API_KEY_FIND_COORDINATOR,
-                                                  .version_max = FIND_VERSION_MAX,
-                                                  .node = CLUSTER_ANY,
-                                                  .encode = find_encode,
-                                                  .take = find_take}},
-                                 .group = self->group,
-                                 .node = -1};
-        int code = admin_wait_run(client, &find.admin, until_ns, what, error);
+    self->is_doubtful = false;
+    for (int64_t attempt_ms = FIRST_ATTEMPT_MS;; attempt_ms *= 2) {
+        int code = find(client, self, until_ns, what, error);
         if (code != MILLRACE_OK) {
             return code;
         }
-        self->coordinator = find.node;
+        int64_t attempt_ns = clock_monotonic_ns(host_clock()) + attempt_ms * CLOCK_NS_PER_MS;
+        bool is_last = attempt_ns >= until_ns;
         self->is_moved = false;
         self->admin.op = op;
-        self->admin.op.node = find.node;
-        code = admin_wait_run(client, &self->admin, until_ns, what, error);
-        if (code != MILLRACE_OK || !self->is_moved) {
+        self->admin.op.node = self->coordinator;
+        code = admin_wait_run(client, &self->admin, is_last ? until_ns : attempt_ns, what, error);
+        self->is_doubtful |= self->admin.op.is_doubtful;
+        bool is_gone = code == MILLRACE_UNREACHABLE || code == MILLRACE_TIMEOUT;
+        if (!self->is_moved && (is_last || !is_gone)) {
             return code;
         }
     }

@@ -1,6 +1,7 @@
 /* One question about a group, asked of the group's coordinator by a thread that waits.
  *
- * The coordinator is looked up first, and again when it says that it is not the one any more.
+ * The coordinator is looked up first, and again when it says that it is not the one any more or
+ * cannot be reached: who has died is named by the others until they have noticed.
  *
  * Owner: the waiting thread; it may live on its stack. Loop: the session's. */
 #pragma once
@@ -12,6 +13,7 @@ struct group_wait {
     struct millrace_bytes group;
     int32_t coordinator; /* Out. -1: not known. */
     bool is_moved;
+    bool is_doubtful; /* As the operation's, over all whom it was asked of. */
 };
 
 /* As admin_wait_run(). */

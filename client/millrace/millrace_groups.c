@@ -441,7 +441,8 @@ static enum status delete_take(struct admin_op *op)
         return STATUS_MALFORMED;
     }
     op->error_code = answer.results[0].error_code;
-    if (op->error_code == ERROR_CODE_GROUP_ID_NOT_FOUND && op->is_doubtful) {
+    bool is_doubtful = op->is_doubtful || self->is_doubtful;
+    if (op->error_code == ERROR_CODE_GROUP_ID_NOT_FOUND && is_doubtful) {
         op->error_code = ERROR_CODE_NONE; /* An earlier try of ours, whose answer was lost. */
     }
     (void)group_wait_moved(self, op->error_code);

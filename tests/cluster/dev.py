@@ -154,12 +154,28 @@ def after_a_crash(directory):
         need(dev.terminate() == 0, 'not ended in order')
 
 
+def group_survives(dev, bootstrap):
+    """Whichever broker coordinates a group: right behind its death the group can be described."""
+    os.environ['MILLRACE_BOOTSTRAP'] = bootstrap
+    run('topic', 'create', 't')
+    run('produce', 't', stdin='one\n')
+    run('consume', 't', '--group', 'g', '--from', 'earliest', '--until-end')
+    for number in range(1, 4):
+        dev.node('kill', f'broker-{number}')
+        dev.wait_line(f'broker-{number} died: signal 9')
+        rows = run('group', 'describe', 'g', seconds=30)[0]
+        need([row['committed'] for row in rows] == [1], f'without broker {number}: {rows}')
+        dev.node('start', f'broker-{number}')
+
+
 def three(directory):
     with Dev(directory, '--brokers', 3, '--port', 0) as dev:
         begin = time.monotonic()
-        ports = [int(one.rsplit(':', 1)[1]) for one in dev.wait_ready().split(',')]
+        bootstrap = dev.wait_ready()
+        ports = [int(one.rsplit(':', 1)[1]) for one in bootstrap.split(',')]
         print(f'three brokers were ready after {(time.monotonic() - begin) * 1000:.0f} ms')
         need(ports == list(range(ports[0], ports[0] + 3)), f'ports do not follow: {ports}')
+        group_survives(dev, bootstrap)
         dev.node('kill', 'broker-2')
         dev.wait_line('broker-2 died: signal 9')
         need(is_alive(dev.pid('broker-1')) and is_alive(dev.pid('broker-3')), 'the rest goes on')
