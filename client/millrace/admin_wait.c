@@ -71,6 +71,18 @@ struct millrace_bytes admin_wait_keep(struct arena *arena, struct wire_text text
     return kept;
 }
 
+struct wire_text admin_wait_text(struct millrace_bytes bytes)
+{
+    return (struct wire_text){bytes.data, bytes.data == NULL ? -1 : (int32_t)bytes.size};
+}
+
+int admin_wait_compare(struct millrace_bytes one, struct millrace_bytes other)
+{
+    size_t shorter = one.size < other.size ? one.size : other.size;
+    int order = shorter > 0 ? memcmp(one.data, other.data, shorter) : 0;
+    return order != 0 ? order : (one.size > other.size) - (one.size < other.size);
+}
+
 void **admin_wait_rows(struct arena *arena, size_t count, size_t size)
 {
     void **pointers = arena_take_array(arena, count + 1, sizeof *pointers);

@@ -38,10 +38,7 @@ static int compare(const void *left, const void *right)
 {
     const struct millrace_config *one = *(const struct millrace_config *const *)left;
     const struct millrace_config *other = *(const struct millrace_config *const *)right;
-    size_t shorter = one->name.size < other->name.size ? one->name.size : other->name.size;
-    int order = memcmp(one->name.data, other->name.data, shorter);
-    return order != 0 ? order
-                      : (one->name.size > other->name.size) - (one->name.size < other->name.size);
+    return admin_wait_compare(one->name, other->name);
 }
 
 static enum status keep(struct config_rows *rows,

@@ -19,7 +19,7 @@ static void find_encode(struct admin_op *op, struct wire_writer *writer)
     struct find_call *self = container_of(op, struct find_call, admin.op);
     struct kafka_find_coordinator_request request;
     kafka_find_coordinator_request_defaults(&request);
-    request.key = (struct wire_text){self->group.data, (int32_t)self->group.size};
+    request.key = admin_wait_text(self->group);
     kafka_find_coordinator_request_encode(&request, op->ask.version, writer);
 }
 

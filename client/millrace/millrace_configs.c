@@ -82,8 +82,7 @@ static void alter_encode(struct admin_op *op, struct wire_writer *writer)
         resource.configs[i].name =
             (struct wire_text){change->name.data, (int32_t)change->name.size};
         resource.configs[i].config_operation = is_set ? OPERATION_SET : OPERATION_DELETE;
-        resource.configs[i].value =
-            (struct wire_text){change->value.data, is_set ? (int32_t)change->value.size : -1};
+        resource.configs[i].value = admin_wait_text(change->value);
     }
     resource.configs_count = (int32_t)self->change_count;
     request.resources = &resource;

@@ -19,11 +19,6 @@
 #define FETCH_VERSION_MIN 2 /* From here on it can ask for all topics, */
 #define FETCH_VERSION_MAX 7 /* and up to here for one group. */
 
-static struct wire_text text_of(struct millrace_bytes bytes)
-{
-    return (struct wire_text){bytes.data, (int32_t)bytes.size};
-}
-
 static int check_group(struct millrace_bytes group, struct millrace_error *error)
 {
     if (group.data == NULL || group.size == 0 || group.size > GROUP_BYTES_MAX) {
@@ -31,13 +26,6 @@ static int check_group(struct millrace_bytes group, struct millrace_error *error
                                 "give the name of the group");
     }
     return MILLRACE_OK;
-}
-
-static int compare_bytes(struct millrace_bytes one, struct millrace_bytes other)
-{
-    size_t shorter = one.size < other.size ? one.size : other.size;
-    int order = shorter > 0 ? memcmp(one.data, other.data, shorter) : 0;
-    return order != 0 ? order : (one.size > other.size) - (one.size < other.size);
 }
 
 /* ---- list ---- */
@@ -99,7 +87,7 @@ static int compare_groups(const void *left, const void *right)
 {
     const struct millrace_group_row *const *one = left;
     const struct millrace_group_row *const *other = right;
-    return compare_bytes((*one)->group, (*other)->group);
+    return admin_wait_compare((*one)->group, (*other)->group);
 }
 
 /* Each broker knows the groups that it coordinates. */
@@ -185,7 +173,7 @@ static struct millrace_group_partition *row_for(struct describe_result *result,
     struct millrace_bytes name = {topic.bytes, (size_t)topic.byte_count};
     for (size_t i = 0; i < result->row_count; i++) {
         if (result->rows[i]->partition == partition &&
-            compare_bytes(result->rows[i]->topic, name) == 0) {
+            admin_wait_compare(result->rows[i]->topic, name) == 0) {
             return result->rows[i];
         }
     }
@@ -214,7 +202,7 @@ static struct millrace_group_partition *row_for(struct describe_result *result,
 static void describe_encode(struct admin_op *op, struct wire_writer *writer)
 {
     struct describe_call *self = container_of(op, struct describe_call, wait.admin.op);
-    struct wire_text group = text_of(self->wait.group);
+    struct wire_text group = admin_wait_text(self->wait.group);
     struct kafka_describe_groups_request request;
     kafka_describe_groups_request_defaults(&request);
     request.groups = &group;
@@ -281,7 +269,7 @@ static void offsets_encode(struct admin_op *op, struct wire_writer *writer)
     struct describe_call *self = container_of(op, struct describe_call, wait.admin.op);
     struct kafka_offset_fetch_request request;
     kafka_offset_fetch_request_defaults(&request);
-    request.group_id = text_of(self->wait.group);
+    request.group_id = admin_wait_text(self->wait.group);
     request.topics = NULL;
     request.topics_count = -1; /* All. */
     kafka_offset_fetch_request_encode(&request, op->ask.version, writer);
@@ -320,7 +308,7 @@ static int compare_partitions(const void *left, const void *right)
 {
     const struct millrace_group_partition *const *one = left;
     const struct millrace_group_partition *const *other = right;
-    int order = compare_bytes((*one)->topic, (*other)->topic);
+    int order = admin_wait_compare((*one)->topic, (*other)->topic);
     return order != 0 ? order
                       : ((*one)->partition > (*other)->partition) -
                             ((*one)->partition < (*other)->partition);
@@ -423,7 +411,7 @@ void millrace_group_free(struct millrace_group *group)
 static void delete_encode(struct admin_op *op, struct wire_writer *writer)
 {
     struct group_wait *self = container_of(op, struct group_wait, admin.op);
-    struct wire_text group = text_of(self->group);
+    struct wire_text group = admin_wait_text(self->group);
     struct kafka_delete_groups_request request;
     kafka_delete_groups_request_defaults(&request);
     request.groups_names = &group;

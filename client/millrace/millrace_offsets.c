@@ -41,9 +41,7 @@ int millrace_offsets_list(struct millrace_client *client, struct millrace_offset
                                                 .offset = -1,
                                                 .timestamp_ms = -1};
             struct admin_wait wait = {
-                .op = topic_calls_offset(
-                    (struct wire_text){query->topic.data, (int32_t)query->topic.size},
-                    query->partition, &wanted)};
+                .op = topic_calls_offset(admin_wait_text(query->topic), query->partition, &wanted)};
             query->code = admin_wait_run(client, &wait, until_ns, what, &found);
             query->offset = wanted.offset;
             query->timestamp_ms = wanted.timestamp_ms;
@@ -71,9 +69,7 @@ int millrace_records_delete(struct millrace_client *client, struct millrace_byte
     (void)snprintf(what, sizeof what, "cannot delete records of %.*s, partition %d",
                    (int)topic.size, (const char *)topic.data, partition);
     struct topic_calls_cut cut = {.offset = offset};
-    struct admin_wait wait = {
-        .op =
-            topic_calls_cut((struct wire_text){topic.data, (int32_t)topic.size}, partition, &cut)};
+    struct admin_wait wait = {.op = topic_calls_cut(admin_wait_text(topic), partition, &cut)};
     int code = admin_wait_run(client, &wait, session_until_ns(timeout_ms), what, error);
     if (code == MILLRACE_OK && out_start != NULL) {
         *out_start = cut.start;

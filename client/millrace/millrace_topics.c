@@ -14,11 +14,6 @@
 #define BROKER_TIMEOUT_MS 15000
 #define CONFIGS_MAX 1000U
 
-static struct wire_text text_of(struct millrace_bytes bytes)
-{
-    return (struct wire_text){bytes.data, bytes.data == NULL ? -1 : (int32_t)bytes.size};
-}
-
 static int check_name(struct millrace_bytes name, struct millrace_error *error)
 {
     if (name.data == NULL || name.size == 0 || name.size > TOPIC_BYTES_MAX) {
@@ -82,15 +77,15 @@ static int create(struct millrace_client *client, const struct millrace_new_topi
         return trouble_status(error, STATUS_NO_MEMORY, what);
     }
     for (size_t i = 0; i < topic->config_count; i++) {
-        settings[i] = (struct topic_calls_setting){text_of(topic->configs[i].name),
-                                                   text_of(topic->configs[i].value)};
+        settings[i] = (struct topic_calls_setting){admin_wait_text(topic->configs[i].name),
+                                                   admin_wait_text(topic->configs[i].value)};
     }
     struct topic_calls_wanted wanted = {.partition_count = topic->partition_count,
                                         .replication_factor = topic->replication_factor,
                                         .settings = settings,
                                         .setting_count = (uint32_t)topic->config_count,
                                         .is_dry_run = topic->is_dry_run};
-    struct admin_wait wait = {.op = topic_calls_create(text_of(topic->name), &wanted)};
+    struct admin_wait wait = {.op = topic_calls_create(admin_wait_text(topic->name), &wanted)};
     int code = admin_wait_run(client, &wait, until_ns, what, error);
     free(settings);
     return code;
@@ -119,7 +114,7 @@ int millrace_topic_create(struct millrace_client *client, const struct millrace_
     if (code != MILLRACE_OK || topic.is_dry_run) {
         return code;
     }
-    struct admin_wait wait = {.op = topic_calls_look(text_of(topic.name), leaders_take)};
+    struct admin_wait wait = {.op = topic_calls_look(admin_wait_text(topic.name), leaders_take)};
     return admin_wait_run(client, &wait, until_ns, what, error);
 }
 
@@ -135,7 +130,7 @@ int millrace_topic_delete(struct millrace_client *client, struct millrace_bytes 
     }
     char what[320];
     say_what(what, sizeof what, "delete", name);
-    struct admin_wait wait = {.op = topic_calls_delete(text_of(name))};
+    struct admin_wait wait = {.op = topic_calls_delete(admin_wait_text(name))};
     return admin_wait_run(client, &wait, until_ns, what, error);
 }
 
@@ -186,7 +181,7 @@ int millrace_topic_grow(struct millrace_client *client, struct millrace_bytes na
     struct admin_wait wait = {.op = {.api_key = API_KEY_CREATE_PARTITIONS,
                                      .version_max = 3,
                                      .node = CLUSTER_CONTROLLER,
-                                     .topic = text_of(name),
+                                     .topic = admin_wait_text(name),
                                      .subject = &partition_count,
                                      .encode = grow_encode,
                                      .take = grow_take}};
@@ -200,18 +195,11 @@ struct topics_result {
     struct arena arena;
 };
 
-static int compare_bytes(struct millrace_bytes one, struct millrace_bytes other)
-{
-    size_t shorter = one.size < other.size ? one.size : other.size;
-    int order = memcmp(one.data, other.data, shorter);
-    return order != 0 ? order : (one.size > other.size) - (one.size < other.size);
-}
-
 static int compare_topics(const void *left, const void *right)
 {
     const struct millrace_topic_row *const *one = left;
     const struct millrace_topic_row *const *other = right;
-    return compare_bytes((*one)->name, (*other)->name);
+    return admin_wait_compare((*one)->name, (*other)->name);
 }
 
 static enum status keep_list(struct look_call *self, const struct kafka_metadata_response *answer)
@@ -251,7 +239,7 @@ int millrace_topics_list(struct millrace_client *client, int64_t timeout_ms,
     }
     arena_init(&result->arena, RESULT_BYTES_MAX);
     struct look_call look = {
-        .admin = {.op = topic_calls_look(text_of(millrace_text(NULL)), look_take)},
+        .admin = {.op = topic_calls_look(admin_wait_text(millrace_text(NULL)), look_take)},
         .result = result,
         .keep = keep_list};
     int code = admin_wait_run(client, &look.admin, session_until_ns(timeout_ms),
@@ -379,9 +367,10 @@ int millrace_topic_describe(struct millrace_client *client, struct millrace_byte
         return trouble_status(error, STATUS_NO_MEMORY, what);
     }
     arena_init(&result->arena, RESULT_BYTES_MAX);
-    struct look_call look = {.admin = {.op = topic_calls_look(text_of(name), look_once_take)},
-                             .result = result,
-                             .keep = keep_topic};
+    struct look_call look = {
+        .admin = {.op = topic_calls_look(admin_wait_text(name), look_once_take)},
+        .result = result,
+        .keep = keep_topic};
     code = admin_wait_run(client, &look.admin, until_ns, what, error);
     if (code == MILLRACE_OK && look.is_missing) {
         code = trouble_broker(error, ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION, what, NULL);
