@@ -102,11 +102,8 @@ static enum ledger_verdict wait(struct ending *self)
 
 static enum ledger_verdict decide_repeat(struct ending *self)
 {
-    if (is_ending_so(self)) {
-        return wait(self);
-    }
     if (txn_state_is_ending(self->txn)) {
-        return answer(self, ERROR_CODE_INVALID_TXN_STATE);
+        return wait(self); /* Whoever takes over behind it was here before, and fences this one. */
     }
     if (has_ended_so(self)) {
         return answer_again(self);

@@ -1,6 +1,9 @@
 /* Goal: there is one producer of a transactional id, the one that was identified last.
  * Method: producers speak frames to a whole broker in the simulated world. */
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/end_txn.h"
 #include "proto/kafka/error_code.h"
+#include "proto/kafka/init_producer_id.h"
 #include "tests/rig/kafka_talk.h"
 #include "tests/rig/txn_talk.h"
 
@@ -60,6 +63,47 @@ Test(txn_begin, an_open_transaction_is_aborted_first)
     cr_expect_eq(txn_talk_end(&first, false), ERROR_CODE_PRODUCER_FENCED);
     cr_expect_eq(txn_talk_write(&first, 0), ERROR_CODE_INVALID_PRODUCER_EPOCH);
     cr_expect_eq(txn_talk_write(&first, 1), ERROR_CODE_INVALID_PRODUCER_EPOCH);
+}
+
+static void ask_begin(const struct txn_talk *talk)
+{
+    struct kafka_init_producer_id_request request;
+    kafka_init_producer_id_request_defaults(&request);
+    request.transactional_id = wire_text_of(talk->id);
+    request.transaction_timeout_ms = 60000;
+    wire_client_ask(&client, API_KEY_INIT_PRODUCER_ID, 5, &request);
+}
+
+static void ask_commit(const struct txn_talk *talk)
+{
+    struct kafka_end_txn_request request = {.transactional_id = wire_text_of(talk->id),
+                                            .producer_id = talk->producer_id,
+                                            .producer_epoch = talk->producer_epoch,
+                                            .committed = true};
+    wire_client_ask(&client, API_KEY_END_TXN, 5, &request);
+}
+
+Test(txn_begin, who_is_taken_over_is_fenced_at_any_moment_of_it)
+{
+    uint32_t fenced_count = 0;
+    for (int step = 0; step < 60; step++) {
+        struct txn_talk talk = begin();
+        cr_assert_eq(txn_talk_write(&talk, 0), 0);
+        ask_begin(&talk);
+        sim_world_run_for(world.world, step * 50 * SIM_US);
+        ask_commit(&talk);
+        struct kafka_init_producer_id_response begun;
+        struct kafka_end_txn_response ended;
+        int32_t last = client.correlation_id;
+        cr_assert(wire_client_answer(&client, API_KEY_INIT_PRODUCER_ID, 5, last - 1, &begun));
+        cr_assert(wire_client_answer(&client, API_KEY_END_TXN, 5, last, &ended));
+        cr_expect_eq(begun.error_code, 0);
+        bool was_first = ended.error_code == ERROR_CODE_NONE;
+        cr_expect(was_first || ended.error_code == ERROR_CODE_PRODUCER_FENCED, "step %d: %d", step,
+                  ended.error_code);
+        fenced_count += was_first ? 0 : 1;
+    }
+    cr_expect_gt(fenced_count, 30);
 }
 
 Test(txn_begin, a_claim_holds_for_the_present_producer_only)
