@@ -1,5 +1,6 @@
 #include "processor/text/time_text.h"
 
+#include "processor/row/civil_date.h"
 #include "proto/sys/check.h"
 
 #include <inttypes.h>
@@ -79,39 +80,6 @@ static bool take_fraction(struct cursor *cursor, int64_t *out_millionths)
     return cursor->next > begin;
 }
 
-/* Days since 1970-01-01 of a day in the Gregorian calendar (years counted from March, so that the
- * leap day is the last one of its year). */
-static int64_t days_of_date(int32_t year, int32_t month, int32_t day)
-{
-    int64_t shifted = month <= 2 ? year - 1 : year;
-    int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
-    int64_t year_of_era = shifted - era * 400;
-    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-static void date_of_days(int64_t days, int64_t *out_year, int32_t *out_month, int32_t *out_day)
-{
-    int64_t shifted = days + 719468;
-    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    int64_t day_of_era = shifted - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month_from_march = (5 * day_of_year + 2) / 153;
-    *out_day = (int32_t)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
-    *out_month = (int32_t)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-    *out_year = year_of_era + era * 400 + (*out_month <= 2 ? 1 : 0);
-}
-
-static int32_t days_in_month(int32_t year, int32_t month)
-{
-    static const int32_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month == 2 && is_leap ? 29 : days[month - 1];
-}
-
 static enum status parse_date(struct cursor *cursor, int64_t *out_days)
 {
     int32_t year = 0;
@@ -121,10 +89,11 @@ static enum status parse_date(struct cursor *cursor, int64_t *out_days)
         !take(cursor, '-') || !take_number(cursor, 2, &day)) {
         return STATUS_MALFORMED;
     }
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) {
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        (uint32_t)day > civil_date_month_days(year, (uint32_t)month)) {
         return STATUS_OUT_OF_RANGE;
     }
-    *out_days = days_of_date(year, month, day);
+    *out_days = civil_date_days(year, (uint32_t)month, (uint32_t)day);
     return STATUS_OK;
 }
 
@@ -440,14 +409,11 @@ size_t time_text_format_timestamp(int64_t us, char text[TIME_TEXT_BYTES_MAX])
         rest += US_PER_DAY;
         days--;
     }
-    int64_t year = 0;
-    int32_t month = 0;
-    int32_t day = 0;
-    date_of_days(days, &year, &month, &day);
+    struct civil_date date = civil_date_of(days);
     int count =
-        snprintf(text, TIME_TEXT_BYTES_MAX, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d", year, month,
-                 day, (int)(rest / US_PER_HOUR), (int)(rest % US_PER_HOUR / US_PER_MINUTE),
-                 (int)(rest % US_PER_MINUTE / US_PER_S));
+        snprintf(text, TIME_TEXT_BYTES_MAX, "%04" PRId64 "-%02u-%02uT%02d:%02d:%02d", date.year,
+                 date.month, date.day, (int)(rest / US_PER_HOUR),
+                 (int)(rest % US_PER_HOUR / US_PER_MINUTE), (int)(rest % US_PER_MINUTE / US_PER_S));
     check(count > 0 && (size_t)count + 9 < TIME_TEXT_BYTES_MAX);
     size_t byte_count = (size_t)count;
     byte_count +=
