@@ -61,29 +61,42 @@ static void tear_down(void)
 
 TestSuite(plan_check, .init = set_up, .fini = tear_down);
 
-/* INSERT INTO o SELECT `expr` FROM s. */
+/* INSERT INTO o SELECT something FROM s, in one piece. */
+struct insert_one {
+    Millrace__Plan__Insert insert;
+    Millrace__Plan__Select select;
+    Millrace__Plan__From from;
+    Millrace__Plan__Target target;
+    Millrace__Plan__Target *targets;
+};
+
+static void insert_one_make(struct insert_one *self, Millrace__Plan__Expr *expr)
+{
+    static char from_name[] = "s";
+    static char into_name[] = "o";
+    millrace__plan__insert__init(&self->insert);
+    millrace__plan__select__init(&self->select);
+    millrace__plan__from__init(&self->from);
+    millrace__plan__target__init(&self->target);
+    self->targets = &self->target;
+    self->insert.table = into_name;
+    self->insert.select = &self->select;
+    self->select.from = &self->from;
+    self->select.targets = &self->targets;
+    self->select.n_targets = 1;
+    self->from.table = from_name;
+    self->target.expr = expr;
+}
+
+static const struct plan_tables tables = {.find = find, .partition_count = count_partitions};
+static const struct plan_check_options options = {.tables = &tables, .settings = &settings};
+
 static const char *check_target(Millrace__Plan__Expr *expr)
 {
-    const struct plan_tables tables = {.find = find, .partition_count = count_partitions};
-    const struct plan_check_options options = {.tables = &tables, .settings = &settings};
-    Millrace__Plan__Insert insert;
-    millrace__plan__insert__init(&insert);
-    Millrace__Plan__Select select;
-    millrace__plan__select__init(&select);
-    Millrace__Plan__From from;
-    millrace__plan__from__init(&from);
-    Millrace__Plan__Target target;
-    millrace__plan__target__init(&target);
-    Millrace__Plan__Target *targets = &target;
+    struct insert_one one;
     Millrace__Plan__JobPlan *plan = NULL;
-    insert.table = (char[]){"o"};
-    insert.select = &select;
-    select.from = &from;
-    select.targets = &targets;
-    select.n_targets = 1;
-    from.table = (char[]){"s"};
-    target.expr = expr;
-    enum status status = plan_check_insert(&insert, &options, &fault, &plan);
+    insert_one_make(&one, expr);
+    enum status status = plan_check_insert(&one.insert, &options, &fault, &plan);
     cr_assert(status == STATUS_OK || status == STATUS_INVALID);
     cr_assert_eq(status == STATUS_OK, plan != NULL);
     if (plan != NULL) {
@@ -228,8 +241,6 @@ Test(plan_check, terms_used_again_and_again_are_counted_each_time)
 
 Test(plan_check, an_insert_without_its_parts_is_refused)
 {
-    const struct plan_tables tables = {.find = find, .partition_count = count_partitions};
-    const struct plan_check_options options = {.tables = &tables, .settings = &settings};
     Millrace__Plan__Insert insert;
     millrace__plan__insert__init(&insert);
     Millrace__Plan__Select select;
@@ -261,29 +272,13 @@ Test(plan_check, a_full_arena_is_told_wherever_it_ends)
     for (size_t room = 100; room < 60000; room += 997) {
         struct arena small;
         struct plan_fault small_fault;
-        const struct plan_tables tables = {.find = find, .partition_count = count_partitions};
-        const struct plan_check_options options = {.tables = &tables, .settings = &settings};
-        Millrace__Plan__Insert insert;
-        millrace__plan__insert__init(&insert);
-        Millrace__Plan__Select select;
-        millrace__plan__select__init(&select);
-        Millrace__Plan__From from;
-        millrace__plan__from__init(&from);
-        Millrace__Plan__Target target;
-        millrace__plan__target__init(&target);
-        Millrace__Plan__Target *targets = &target;
+        struct insert_one one;
         Millrace__Plan__JobPlan *plan = NULL;
-        insert.table = (char[]){"o"};
-        insert.select = &select;
-        select.from = &from;
-        select.targets = &targets;
-        select.n_targets = 1;
-        from.table = (char[]){"s"};
-        target.expr = call("and", 3, call("is_null", 1, column("a")));
+        insert_one_make(&one, call("and", 3, call("is_null", 1, column("a"))));
         arena_init(&small, room);
         plan_fault_init(&small_fault, &small);
 
-        enum status status = plan_check_insert(&insert, &options, &small_fault, &plan);
+        enum status status = plan_check_insert(&one.insert, &options, &small_fault, &plan);
 
         cr_expect(status == STATUS_OK || status == STATUS_NO_MEMORY);
         arena_done(&small);
