@@ -117,7 +117,7 @@ static enum status merge_on_change(void *context, uint32_t partition, struct wir
     return self->options.on_change(self->options.context, partition, key, value);
 }
 
-static enum status merge_on_late(void *context, const struct chain_late *late)
+static enum status merge_on_late(void *context, const struct late_row *late)
 {
     struct chain *self = context;
     return self->options.on_late(self->options.context, late);

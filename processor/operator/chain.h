@@ -11,6 +11,7 @@
  * push, ROUTE_RECORD_BYTES of a route record (more for a single row that is larger). */
 #pragma once
 
+#include "processor/row/late_row.h"
 #include "processor/row/row_batch.h"
 #include "proto/internal/plan.pb-c.h"
 #include "proto/internal/processor_record.pb-c.h"
@@ -20,18 +21,6 @@
 #define CHAIN_SCRATCH_BYTES_MAX ((size_t)256 << 20)
 
 struct chain;
-
-struct chain_late {
-    struct wire_bytes key; /* The record, unchanged. */
-    struct wire_bytes value;
-    int64_t timestamp_ms;
-    int32_t partition;
-    int64_t offset;
-    const uint8_t *headers;
-    const uint8_t *headers_end;
-    int32_t header_count;
-    const char *reason; /* "late": behind the watermark. */
-};
 
 struct chain_misfit {
     int32_t partition; /* -1, as the offset: of a row that an aggregation made. */
@@ -50,7 +39,7 @@ struct chain_options {
     enum status (*on_route)(void *context, uint32_t partition, struct wire_bytes value);
     enum status (*on_change)(void *context, uint32_t partition, struct wire_bytes key,
                              struct wire_bytes value); /* A null value: removed. */
-    enum status (*on_late)(void *context, const struct chain_late *late);
+    enum status (*on_late)(void *context, const struct late_row *late);
     /* Overflow and the like; INVALID from here stops the job. OK: the row is left out. */
     enum status (*on_misfit)(void *context, const struct chain_misfit *misfit);
     void *context;

@@ -24,7 +24,7 @@ struct merging_aggregation_options {
     enum status (*on_groups)(void *context, struct group *const *groups, uint32_t group_count);
     enum status (*on_change)(void *context, uint32_t partition, struct wire_bytes key,
                              struct wire_bytes value);
-    enum status (*on_late)(void *context, const struct chain_late *late);
+    enum status (*on_late)(void *context, const struct late_row *late);
     void *context;
 };
 

@@ -239,17 +239,17 @@ static enum status find_groups(struct partial_aggregation *self, const struct ro
     return STATUS_OK;
 }
 
-static struct chain_late origin_of_row(const struct row_batch *rows, uint32_t row)
+static struct late_row origin_of_row(const struct row_batch *rows, uint32_t row)
 {
     const struct row_origin *origin = rows->origin;
-    return (struct chain_late){.key = origin->keys[row],
-                               .value = origin->values[row],
-                               .timestamp_ms = origin->created_ms[row],
-                               .partition = origin->partition,
-                               .offset = origin->offsets[row],
-                               .headers = origin->headers[row],
-                               .headers_end = origin->headers_ends[row],
-                               .header_count = origin->header_counts[row]};
+    return (struct late_row){.key = origin->keys[row],
+                             .value = origin->values[row],
+                             .timestamp_ms = origin->created_ms[row],
+                             .partition = origin->partition,
+                             .offset = origin->offsets[row],
+                             .headers = origin->headers[row],
+                             .headers_end = origin->headers_ends[row],
+                             .header_count = origin->header_counts[row]};
 }
 
 enum status partial_aggregation_push(struct partial_aggregation *self, const struct row_batch *rows,
@@ -279,7 +279,7 @@ enum status partial_aggregation_push(struct partial_aggregation *self, const str
     }
     for (uint32_t i = 0; i < rows->row_count; i++) {
         if (row_bits_get(alone, i)) {
-            struct chain_late record = origin_of_row(rows, i);
+            struct late_row record = origin_of_row(rows, i);
             TRY(route_record_put_row(writer, values.groups[i], &record));
         }
     }

@@ -90,7 +90,7 @@ static void put_bytes(struct grow_buffer *buffer, struct wire_bytes bytes)
 }
 
 enum status route_record_put_row(struct route_record_writer *self, const struct group *group,
-                                 const struct chain_late *origin)
+                                 const struct late_row *origin)
 {
     uint32_t partition = group_key_partition(group->hash, self->partition_count);
     size_t start = 0;
@@ -176,7 +176,7 @@ static struct group *read_group(struct wire_reader *reader, struct state_codec *
     return state_codec_read(codec, window_start, key, reader);
 }
 
-static void read_origin(struct wire_reader *reader, struct chain_late *origin)
+static void read_origin(struct wire_reader *reader, struct late_row *origin)
 {
     origin->partition = wire_read_int32(reader);
     origin->offset = wire_read_int64(reader);

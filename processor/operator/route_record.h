@@ -43,8 +43,7 @@ void route_record_writer_done(struct route_record_writer *self);
 MUST_USE enum status route_record_put_group(struct route_record_writer *self,
                                             const struct group *group);
 MUST_USE enum status route_record_put_row(struct route_record_writer *self,
-                                          const struct group *group,
-                                          const struct chain_late *origin);
+                                          const struct group *group, const struct late_row *origin);
 MUST_USE enum status route_record_put_mark(struct route_record_writer *self, int32_t partition,
                                            struct watermark_mark mark);
 /* Hands out what is left. */
@@ -52,8 +51,8 @@ MUST_USE enum status route_record_flush(struct route_record_writer *self);
 
 struct route_record_entry {
     enum route_record_kind kind;
-    struct group *group;      /* The codec's, until the next call; NULL for a mark. */
-    struct chain_late origin; /* Of a row; borrowed from the record. */
+    struct group *group;    /* The codec's, until the next call; NULL for a mark. */
+    struct late_row origin; /* Of a row; borrowed from the record. */
     int32_t mark_partition;
     struct watermark_mark mark;
 };

@@ -197,7 +197,7 @@ static enum status reserve_headers(struct sink *self, int32_t count)
     return STATUS_OK;
 }
 
-enum status sink_add_late(struct sink *self, const struct sink_late *late)
+enum status sink_add_late(struct sink *self, const struct late_row *late)
 {
     check(self->magic == SINK_MAGIC);
     if (self->options.late_topic == NULL) {

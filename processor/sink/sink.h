@@ -13,22 +13,11 @@
  * Owner: the task. Loop: the options'. Limits: those of commit_epoch.h. */
 #pragma once
 
+#include "processor/row/late_row.h"
 #include "processor/row/row_batch.h"
 #include "processor/sink/commit_epoch.h"
 
 struct sink;
-
-struct sink_late {
-    struct wire_bytes key;
-    struct wire_bytes value;
-    int64_t timestamp_ms;
-    int32_t partition;
-    int64_t offset;
-    const uint8_t *headers;
-    const uint8_t *headers_end;
-    int32_t header_count;
-    const char *reason;
-};
 
 struct sink_options {
     /* Everything but the callbacks' context, on_progress_due and on_closed is passed on. */
@@ -57,7 +46,7 @@ void sink_begin_epoch(struct sink *self, int64_t now_ms);
 /* FULL: the output of this epoch is too large; INVALID: a row is, or the rows are not those of the
  * table; CANCELED: the epoch has failed already, and that is told. All end the epoch. */
 MUST_USE enum status sink_add_rows(struct sink *self, const struct row_batch *rows);
-MUST_USE enum status sink_add_late(struct sink *self, const struct sink_late *late);
+MUST_USE enum status sink_add_late(struct sink *self, const struct late_row *late);
 MUST_USE enum status sink_add_route(struct sink *self, uint32_t partition, struct wire_bytes value);
 MUST_USE enum status sink_add_change(struct sink *self, uint32_t partition, struct wire_bytes key,
                                      struct wire_bytes value);

@@ -45,19 +45,10 @@ static enum status chain_on_change(void *context, uint32_t partition, struct wir
     return note_sink(self, sink_add_change(self->sink, partition, key, value));
 }
 
-static enum status chain_on_late(void *context, const struct chain_late *late)
+static enum status chain_on_late(void *context, const struct late_row *late)
 {
     struct task_attempt *self = context;
-    struct sink_late row = {.key = late->key,
-                            .value = late->value,
-                            .timestamp_ms = late->timestamp_ms,
-                            .partition = late->partition,
-                            .offset = late->offset,
-                            .headers = late->headers,
-                            .headers_end = late->headers_end,
-                            .header_count = late->header_count,
-                            .reason = late->reason};
-    return note_sink(self, sink_add_late(self->sink, &row));
+    return note_sink(self, sink_add_late(self->sink, late));
 }
 
 static enum status chain_on_misfit(void *context, const struct chain_misfit *misfit)

@@ -91,7 +91,7 @@ static enum status on_change(void *context, uint32_t partition, struct wire_byte
     return STATUS_OK;
 }
 
-static enum status on_late(void *context, const struct chain_late *late)
+static enum status on_late(void *context, const struct late_row *late)
 {
     (void)context;
     check(late->header_count >= 0);

@@ -81,7 +81,7 @@ static size_t value_of(uint32_t partition, size_t offset, char *out_text, size_t
     return (size_t)snprintf(out_text, capacity, "{\"p\":%u,\"o\":%zu}", partition, offset);
 }
 
-static enum status on_late(void *context, const struct chain_late *late)
+static enum status on_late(void *context, const struct late_row *late)
 {
     struct chain_rig *self = context;
     char text[64];

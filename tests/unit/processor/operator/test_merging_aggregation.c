@@ -53,7 +53,7 @@ static struct out_row rows[ROWS_MAX];
 static uint32_t row_count, batch_count, batch_rows_max;
 static struct out_change changes[CHANGES_MAX];
 static uint32_t change_count;
-static struct chain_late late[8];
+static struct late_row late[8];
 static uint32_t late_count;
 static enum status groups_status;
 
@@ -101,7 +101,7 @@ static enum status on_change(void *context, uint32_t partition, struct wire_byte
     return STATUS_OK;
 }
 
-static enum status on_late(void *context, const struct chain_late *row)
+static enum status on_late(void *context, const struct late_row *row)
 {
     (void)context;
     cr_assert_lt(late_count, 8);
@@ -246,7 +246,7 @@ static enum status push(const struct group *group)
 
 static enum status push_row(const struct group *group, int64_t offset)
 {
-    struct chain_late origin = {
+    struct late_row origin = {
         .key = {.byte_count = -1}, .value = {.byte_count = -1}, .partition = 1, .offset = offset};
     cr_assert_eq(route_record_put_row(&writer, group, &origin), STATUS_OK);
     cr_assert_eq(route_record_flush(&writer), STATUS_OK);
@@ -350,7 +350,7 @@ Test(merging_aggregation, late_row_is_told_alone_and_counts_nowhere_else)
 Test(merging_aggregation, row_in_front_of_the_mark_in_one_record_is_not_late)
 {
     struct group *group = make_group(0, key_in(0, 0), 1, 0);
-    struct chain_late origin = {.key = {.byte_count = -1}, .value = {.byte_count = -1}};
+    struct late_row origin = {.key = {.byte_count = -1}, .value = {.byte_count = -1}};
     struct watermark_mark mark = {.state = ACTIVE, .us = 100};
     cr_assert_eq(route_record_put_row(&writer, group, &origin), STATUS_OK);
     cr_assert_eq(route_record_put_mark(&writer, 0, mark), STATUS_OK);

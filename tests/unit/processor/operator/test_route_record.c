@@ -79,21 +79,21 @@ static struct group *make_group(void)
 
 static const uint8_t headers[] = {2, 'h', 1};
 
-static struct chain_late make_origin(void)
+static struct late_row make_origin(void)
 {
-    return (struct chain_late){.key = {.byte_count = -1},
-                               .value = {.bytes = (const uint8_t *)"{}", .byte_count = 2},
-                               .timestamp_ms = 255,
-                               .partition = 5,
-                               .offset = 9,
-                               .headers = headers,
-                               .headers_end = headers + sizeof headers,
-                               .header_count = 1};
+    return (struct late_row){.key = {.byte_count = -1},
+                             .value = {.bytes = (const uint8_t *)"{}", .byte_count = 2},
+                             .timestamp_ms = 255,
+                             .partition = 5,
+                             .offset = 9,
+                             .headers = headers,
+                             .headers_end = headers + sizeof headers,
+                             .header_count = 1};
 }
 
 static void write_one_of_each(void)
 {
-    struct chain_late origin = make_origin();
+    struct late_row origin = make_origin();
     struct watermark_mark mark = {.state = ACTIVE, .us = -2};
     cr_assert_eq(route_record_put_group(&writer, make_group()), STATUS_OK);
     cr_assert_eq(route_record_put_row(&writer, make_group(), &origin), STATUS_OK);
@@ -214,7 +214,7 @@ Test(route_record, entry_that_does_not_fit_opens_the_next_record)
 
 Test(route_record, row_that_is_larger_than_a_record_travels_alone)
 {
-    struct chain_late origin = make_origin();
+    struct late_row origin = make_origin();
     uint8_t *value = arena_take(&arena, 200000);
     memset(value, 'x', 200000);
     origin.value = bytes_of(value, 200000);

@@ -259,15 +259,15 @@ Test(sink, of_an_update_the_new_row_is_written_and_of_a_removal_no_value)
 Test(sink, late_row_is_unchanged_but_for_three_headers)
 {
     static const uint8_t headers[] = {2, 'h', 4, 'x', 'y'}; /* As records have them: h=xy. */
-    struct sink_late late = {.key = {(const uint8_t *)"key", 3},
-                             .value = {(const uint8_t *)"{not even json", 14},
-                             .timestamp_ms = 88,
-                             .partition = 6,
-                             .offset = 1234567890123,
-                             .headers = headers,
-                             .headers_end = headers + sizeof headers,
-                             .header_count = 1,
-                             .reason = "late"};
+    struct late_row late = {.key = {(const uint8_t *)"key", 3},
+                            .value = {(const uint8_t *)"{not even json", 14},
+                            .timestamp_ms = 88,
+                            .partition = 6,
+                            .offset = 1234567890123,
+                            .headers = headers,
+                            .headers_end = headers + sizeof headers,
+                            .header_count = 1,
+                            .reason = "late"};
     cr_assert_eq(sink_add_late(subject, &late), STATUS_OK);
     commit();
 
@@ -291,12 +291,12 @@ Test(sink, late_row_may_have_as_many_headers_as_its_record_holds)
 {
     enum { COUNT = 150000 };
     static uint8_t headers[2 * COUNT]; /* Each an empty key and an empty value. */
-    struct sink_late late = {.key = {NULL, -1},
-                             .value = {NULL, -1},
-                             .headers = headers,
-                             .headers_end = headers + sizeof headers,
-                             .header_count = COUNT,
-                             .reason = "late"};
+    struct late_row late = {.key = {NULL, -1},
+                            .value = {NULL, -1},
+                            .headers = headers,
+                            .headers_end = headers + sizeof headers,
+                            .header_count = COUNT,
+                            .reason = "late"};
     reopen((size_t)8 << 20);
 
     cr_expect_eq(sink_add_late(subject, &late), STATUS_OK);
