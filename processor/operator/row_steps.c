@@ -101,9 +101,10 @@ void row_steps_done(struct row_steps *self)
     *self = (struct row_steps){0};
 }
 
-enum status row_steps_drop_misfits(const struct row_batch *rows, const uint8_t *misfits,
-                                   const char *reason, struct row_steps_report *report,
-                                   struct row_batch *out_rows)
+/* Tells each row of `misfits`, then leaves it out. */
+static enum status run_drop_misfits(const struct row_batch *rows, const uint8_t *misfits,
+                                    const char *reason, struct row_steps_report *report,
+                                    struct row_batch *out_rows)
 {
     if (!row_bits_any(misfits, rows->row_count)) {
         *out_rows = *rows;
@@ -154,8 +155,8 @@ static enum status run_filter(const struct row_step *step, const struct row_batc
     report->filtered_count += rows->row_count - kept_count;
     struct row_batch kept;
     TRY(row_batch_select(rows, keep, rows->arena, &kept));
-    return row_steps_drop_misfits(&kept, unfit, "the condition has no value for this row", report,
-                                  out_rows);
+    return run_drop_misfits(&kept, unfit, "the condition has no value for this row", report,
+                            out_rows);
 }
 
 static enum status run_projection(const struct row_step *step, const struct row_batch *rows,
@@ -172,10 +173,10 @@ static enum status run_projection(const struct row_step *step, const struct row_
     struct row_batch made = *rows;
     made.columns = columns;
     made.column_count = step->expr_count;
-    return row_steps_drop_misfits(&made, misfits,
-                                  "an expression has no value for this row (overflow, division "
-                                  "by zero or a text that cannot be cast)",
-                                  report, out_rows);
+    return run_drop_misfits(&made, misfits,
+                            "an expression has no value for this row (overflow, division "
+                            "by zero or a text that cannot be cast)",
+                            report, out_rows);
 }
 
 enum status row_steps_run(const struct row_steps *self, const struct row_batch *rows,

@@ -42,7 +42,3 @@ void row_steps_done(struct row_steps *self);
 MUST_USE enum status row_steps_run(const struct row_steps *self, const struct row_batch *rows,
                                    struct arena *arena, struct row_steps_report *report,
                                    struct row_batch *out_rows);
-/* Tells each row of `misfits`, then leaves it out. */
-MUST_USE enum status row_steps_drop_misfits(const struct row_batch *rows, const uint8_t *misfits,
-                                            const char *reason, struct row_steps_report *report,
-                                            struct row_batch *out_rows);

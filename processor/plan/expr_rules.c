@@ -108,7 +108,8 @@ bool expr_rules_fit(Millrace__Plan__Operation operation, const enum value_type *
     }
 }
 
-bool expr_rules_cast_may_fault(enum value_type from, enum value_type to)
+/* Are there values of `from` that have none of `to`? The cast is one that there is. */
+static bool cast_may_fault(enum value_type from, enum value_type to)
 {
     if (to == VALUE_TEXT || to == from) {
         return false;
@@ -131,7 +132,7 @@ bool expr_rules_may_fault(Millrace__Plan__Operation operation, enum value_type f
     case OPERATION(NEG):
         return true;
     case OPERATION(CAST):
-        return expr_rules_cast_may_fault(first_argument, result);
+        return cast_may_fault(first_argument, result);
     default:
         return false;
     }

@@ -12,8 +12,6 @@ bool expr_rules_is_type(Millrace__Plan__Type type);
 /* Do the arguments' types and their number suit the operation, and give `result`? */
 bool expr_rules_fit(Millrace__Plan__Operation operation, const enum value_type *arguments,
                     uint32_t argument_count, enum value_type result);
-/* Are there values of `from` that have none of `to`? The cast must be one that there is. */
-bool expr_rules_cast_may_fault(enum value_type from, enum value_type to);
 /* Can this call itself fail for some row? */
 bool expr_rules_may_fault(Millrace__Plan__Operation operation, enum value_type first_argument,
                           enum value_type result);
