@@ -134,10 +134,22 @@ def wait_watermark(job, rows, seconds=60):
     wait_for(f'the watermark {wanted} of {job}', claim, seconds)
 
 
+def read_committed(topic, count):
+    """All of it, once there are so many records: who ends a transaction is answered before others can read it."""
+    records = []
+
+    def claim():
+        records[:] = run('consume', topic, '--from', 'earliest', '--until-end')
+        return True if len(records) >= count else len(records)
+    wait_for(f'{count} records of {topic}', claim)
+    return records
+
+
 def check_output(job, rows):
     """What is read committed must be what a computation over the rows in time gives."""
+    totals = progress(job)['totals']
     late = collections.Counter()
-    for record in run('consume', f'{job}-late', '--from', 'earliest', '--until-end'):
+    for record in read_committed(f'{job}-late', totals['late_rows']):
         index = int(record['headers']['millrace.offset']) * rows.partitions + int(
             record['headers']['millrace.partition'])
         late[index] += 1
@@ -152,7 +164,7 @@ def check_output(job, rows):
         if is_closed and index not in late:
             groups[text_of(window), row['key']].append(row['value'])
     found = {}
-    for record in run('consume', f'{job}-out', '--from', 'earliest', '--until-end'):
+    for record in read_committed(f'{job}-out', totals['output_rows']):
         row = json.loads(record['value'])
         key = row['window_start'], row['key']
         need(key not in found, f'{key} comes twice')
@@ -165,5 +177,5 @@ def check_output(job, rows):
     return len(found), len(late)
 
 
-__all__ = ['Processor', 'Rows', 'check_output', 'fail', 'need', 'progress', 'run', 'sql_of', 'text_of',
-           'wait_for', 'wait_watermark']
+__all__ = ['Processor', 'Rows', 'check_output', 'fail', 'need', 'progress', 'read_committed', 'run', 'sql_of',
+           'text_of', 'wait_for', 'wait_watermark']

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from dev_process import Dev
-from job_rig import Processor, need, progress, run, sql_of, text_of, wait_for
+from job_rig import Processor, need, progress, read_committed, run, sql_of, text_of, wait_for
 from txn_client import Consumer, Producer, TopicPartition
 
 # With key and framing around it, a batch of 1,048,588 bytes, the default of max.message.bytes.
@@ -73,8 +73,7 @@ def test_large(bootstrap):
         need(found[:-3] == given, f'the headers of {len(value)} bytes are other ones')
         need(added['millrace.reason'] == b'late' and added['millrace.partition'] == b'0', f'it has {added}')
     consumer.close()
-    keys = {json.loads(record['value'])['key'] for record in run('consume', 'large-out', '--from', 'earliest',
-                                                                 '--until-end')}
+    keys = {json.loads(record['value'])['key'] for record in read_committed('large-out', 2)}
     need(keys == {'a', long_key}, f'groups with keys of {sorted(map(len, keys))} bytes came out')
     run('job', 'stop', 'large')
 
