@@ -89,11 +89,12 @@ static void obey(struct dev_caller *caller)
         answer(caller, "error STOPPING: the cluster is about to end; it was told to stop; start "
                        "it again with millrace dev\n");
     } else if (caller->node == NULL) {
-        char text[128];
+        char text[192];
         (void)snprintf(text, sizeof text,
-                       "error NO_SUCH_NODE: '%s' is not a node; nodes are broker-1 to broker-%u; "
-                       "name one of them\n",
-                       name, self->cluster->plan->broker_count);
+                       "error NO_SUCH_NODE: '%s' is not a node; there are %u brokers and %u "
+                       "processors; name one, as broker-1 or processor-1\n",
+                       name, self->cluster->plan->broker_count,
+                       self->cluster->plan->processor_count);
         answer(caller, text);
     } else if (caller->verb == DEV_VERB_START) {
         start(caller);

@@ -146,7 +146,9 @@ def deaths(directory):
         dev.wait_line('broker-1 stopped')
         dev.node('start', 'broker-1')
 
-        need(fail('dev', 'start', 'broker-2', '--dir', directory) == 'NO_SUCH_NODE', 'no such node')
+        error = run('dev', 'start', 'broker-2', '--dir', directory, code=1)[0]['error']
+        need(error['code'] == 'NO_SUCH_NODE', 'no such node')
+        need(error['why'] == 'there are 1 brokers and 2 processors', error)
         pid = dev.pid('broker-1')
         dev.process.kill()
         dev.process.wait()
