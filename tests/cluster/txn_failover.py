@@ -3,9 +3,9 @@ twice, and no last stable offset that stays behind.
 Method: three brokers; two writers put transactions over all partitions of a topic, some of which they
 abort, and a mover takes every record to another topic in transactions that hold its offsets, too.
 Again and again a broker (each leads partitions and coordinates) or all of them are killed with SIGKILL
-at a moment of chance and started again, or one stands still, at most until the others have gone on
-without it. At the end every transaction is there whole or not at all, as its writer was told, and
-what was moved is what was written, once."""
+at a moment of chance and started again, or one stands still until others lead in its place.
+At the end every transaction is there whole or not at all, as its writer was told, and what was moved is
+what was written, once."""
 import collections
 import os
 import random
@@ -15,8 +15,8 @@ import threading
 
 from broker_process import Cluster
 from claims import need, wait_for
-from txn_client import (PARTITIONS, Consumer, KafkaException, Producer, TopicPartition, make_topic,
-                        read_all)
+from txn_client import (PARTITIONS, AdminClient, Consumer, KafkaException, Producer, TopicPartition,
+                        make_topic, read_all)
 
 KILLS = int(os.environ.get('MILLRACE_KILLS', '8'))
 SEED = int(os.environ.get('MILLRACE_SEED', '1'))
@@ -188,6 +188,25 @@ def wait_for_more(writers, count):
     wait_for(f'{count} more transactions end', lambda: ended() >= wanted, SECONDS)
 
 
+def pause(cluster, victim):
+    """A broker that stands still until others lead, and goes on as if it still did."""
+    number = int(victim.settings['node.id'])
+    other = next(broker for broker in cluster.brokers.values() if broker is not victim)
+    admin = AdminClient({'bootstrap.servers': other.bootstrap, **QUIET})
+
+    def claim():
+        try:
+            topics = admin.list_topics(timeout=10).topics
+        except KafkaException as error:
+            return error
+        led = [index for name in (SOURCE, TARGET)
+               for index, partition in topics[name].partitions.items() if partition.leader == number]
+        return led == [] or led
+    victim.process.send_signal(signal.SIGSTOP)
+    wait_for('others lead', claim, SECONDS)
+    victim.process.send_signal(signal.SIGCONT)
+
+
 def start_all(brokers):
     """At once: alone none of them is a majority."""
     starts = [threading.Thread(target=broker.start) for broker in brokers]
@@ -214,10 +233,8 @@ def main():
             kind = KINDS[turn % len(KINDS)]
             victims = list(cluster.brokers.values())
             victims = victims if kind == 'all' else [chance.choice(victims)]
-            if kind == 'pause':  # It goes on as if it still led what others lead by then.
-                victims[0].process.send_signal(signal.SIGSTOP)
-                wait_for_more(writers, chance.randrange(10))
-                victims[0].process.send_signal(signal.SIGCONT)
+            if kind == 'pause':
+                pause(cluster, victims[0])
                 continue
             for victim in victims:
                 victim.kill()
