@@ -243,6 +243,8 @@ static enum status init_later(struct chain *self)
     enum status status = row_steps_init(&self->steps, stage->operators + 1,
                                         (uint32_t)stage->n_operators - 1, types, count);
     free(types);
+    self->merging.room =
+        emission_room(&self->merging.aggregation, row_steps_column_count(&self->steps, count));
     return status;
 }
 
@@ -375,6 +377,16 @@ enum status chain_restore(struct chain *self, struct wire_bytes key, struct wire
 }
 
 /* ---- an epoch */
+
+struct row_batch_room chain_push_room(const struct chain *self, struct row_batch_room most)
+{
+    check(self->magic == CHAIN_MAGIC);
+    uint32_t input_count = (uint32_t)self->stage->n_source_columns;
+    /* As decoded, and as they are left when misfits have been dropped. */
+    uint64_t count = 2 * (uint64_t)input_count + row_steps_column_count(&self->steps, input_count);
+    count += self->has_partial ? partial_aggregation_column_count(&self->partial) : 0;
+    return row_batch_room_of(count, most);
+}
 
 void chain_begin_epoch(struct chain *self, int64_t now_ms)
 {

@@ -57,6 +57,8 @@ MUST_USE enum status chain_resume(struct chain *self,
 MUST_USE enum status chain_restore(struct chain *self, struct wire_bytes key,
                                    struct wire_bytes value);
 
+/* What one push may bring, so that all that is made of it has room; not above `most`. */
+struct row_batch_room chain_push_room(const struct chain *self, struct row_batch_room most);
 /* The processed time of all rows of the epoch. */
 void chain_begin_epoch(struct chain *self, int64_t now_ms);
 /* Stage 0: decoded rows of one partition, with their origin; `misfits` (a bit per row, NULL: none)

@@ -6,6 +6,12 @@
 /* Of keys and texts of a batch; what is computed of them takes a multiple of it. */
 #define BATCH_TEXT_BYTES ((size_t)2 << 20)
 
+struct row_batch_room emission_room(const struct aggregation *aggregation, uint64_t column_count)
+{
+    return row_batch_room_of(column_count + aggregation_column_count(aggregation),
+                             (struct row_batch_room){EMISSION_ROWS_MAX, BATCH_TEXT_BYTES});
+}
+
 static size_t text_bytes(const struct aggregation *aggregation, const struct group *group)
 {
     const struct state_codec *codec = &aggregation->codec;
@@ -20,11 +26,11 @@ static size_t text_bytes(const struct aggregation *aggregation, const struct gro
 }
 
 uint32_t emission_count(const struct aggregation *aggregation, struct group *const *groups,
-                        size_t group_count)
+                        size_t group_count, struct row_batch_room room)
 {
     uint32_t count = 0;
     size_t byte_count = 0;
-    while (count < group_count && count < EMISSION_ROWS_MAX && byte_count < BATCH_TEXT_BYTES) {
+    while (count < group_count && count < room.row_count && byte_count < room.byte_count) {
         byte_count += text_bytes(aggregation, groups[count]);
         count += 1;
     }

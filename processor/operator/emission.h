@@ -8,10 +8,12 @@
 
 #define EMISSION_ROWS_MAX 4096U
 
-/* How many of the groups make one batch: EMISSION_ROWS_MAX, or fewer whose keys and texts are long,
- * but one at least. */
+/* How many of the groups make one batch within `room`: fewer if their keys and texts are long, but
+ * one at least. */
 uint32_t emission_count(const struct aggregation *aggregation, struct group *const *groups,
-                        size_t group_count);
+                        size_t group_count, struct row_batch_room room);
+/* The room of batches of which `column_count` columns are made besides the rows themselves. */
+struct row_batch_room emission_room(const struct aggregation *aggregation, uint64_t column_count);
 
 /* Kinds are told in update mode only: INSERT for a group of which no row has left, else
  * UPDATE_AFTER. INVALID: the result of row `out_row` does not fit its type (call `out_call`).

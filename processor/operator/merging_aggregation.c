@@ -13,6 +13,7 @@ enum status merging_aggregation_init(struct merging_aggregation *self,
     check(options->task < options->task_count);
     *self = (struct merging_aggregation){.options = *options};
     TRY(aggregation_init(&self->aggregation, options->operator_id, options->plan));
+    self->room = emission_room(&self->aggregation, 0);
     TRY(store_init(&self->store, &self->aggregation.codec, options->input_partition_count,
                    options->state_bytes_max));
     uint32_t count = 0;
@@ -233,7 +234,7 @@ static enum status list_closing(struct merging_aggregation *self)
 static enum status emit(struct merging_aggregation *self, struct group **groups, size_t count)
 {
     while (count > 0) {
-        uint32_t taken = emission_count(&self->aggregation, groups, count);
+        uint32_t taken = emission_count(&self->aggregation, groups, count, self->room);
         TRY(self->options.on_groups(self->options.context, groups, taken));
         groups += taken;
         count -= taken;

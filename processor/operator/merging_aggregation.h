@@ -10,6 +10,7 @@
 
 #include "processor/operator/aggregation.h"
 #include "processor/operator/route_record.h"
+#include "processor/row/row_batch.h"
 #include "processor/state/store.h"
 
 struct merging_aggregation_options {
@@ -39,6 +40,7 @@ struct merging_aggregation {
     struct merging_aggregation_options options;
     struct aggregation aggregation;
     struct store store;
+    struct row_batch_room room;   /* Of what is given to on_groups; its taker may make it less. */
     struct watermark *watermarks; /* Owned; of the partitions task, task + task_count, … */
     uint32_t watermark_count;
     struct grow_buffer key;

@@ -69,6 +69,24 @@ void partial_aggregation_done(struct partial_aggregation *self)
     *self = (struct partial_aggregation){0};
 }
 
+static uint64_t columns_of(const struct expr *expr)
+{
+    return expr == NULL ? 0 : expr_step_count(expr);
+}
+
+uint64_t partial_aggregation_column_count(const struct partial_aggregation *self)
+{
+    const struct state_codec *codec = &self->aggregation.codec;
+    uint64_t count = columns_of(self->time);
+    for (uint32_t i = 0; i < codec->key_count; i++) {
+        count += columns_of(self->keys[i]) + 2; /* Encoded, and kept. */
+    }
+    for (uint32_t i = 0; i < codec->aggregate_count; i++) {
+        count += columns_of(self->calls[i].argument) + columns_of(self->calls[i].filter) + 1;
+    }
+    return count;
+}
+
 /* ---- one batch: evaluate all, leave misfits out, find groups, take up columns */
 
 struct batch_values {

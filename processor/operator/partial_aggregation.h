@@ -38,6 +38,8 @@ MUST_USE enum status partial_aggregation_init(struct partial_aggregation *self,
                                               const Millrace__Plan__Aggregation *plan,
                                               const enum value_type *inputs, uint32_t input_count);
 void partial_aggregation_done(struct partial_aggregation *self);
+/* How many columns are made of one batch. */
+uint64_t partial_aggregation_column_count(const struct partial_aggregation *self);
 /* Rows of one partition. `bound_us`: the watermark that meets them cannot be above it
  * (source_marks_bound_us). */
 MUST_USE enum status partial_aggregation_push(struct partial_aggregation *self,

@@ -101,6 +101,21 @@ void row_steps_done(struct row_steps *self)
     *self = (struct row_steps){0};
 }
 
+uint64_t row_steps_column_count(const struct row_steps *self, uint32_t input_count)
+{
+    uint64_t count = 0;
+    uint64_t width = input_count;
+    for (uint32_t i = 0; i < self->step_count; i++) {
+        const struct row_step *step = &self->steps[i];
+        for (uint32_t k = 0; k < step->expr_count; k++) {
+            count += expr_step_count(step->exprs[k]);
+        }
+        width = step->is_filter ? width : step->expr_count;
+        count += step->is_filter ? 2 * width : width; /* Rows that leave: the others are copied. */
+    }
+    return count;
+}
+
 /* Tells each row of `misfits`, then leaves it out. */
 static enum status run_drop_misfits(const struct row_batch *rows, const uint8_t *misfits,
                                     const char *reason, struct row_steps_report *report,

@@ -38,6 +38,8 @@ MUST_USE enum status row_steps_init(struct row_steps *self,
                                     uint32_t operator_count, const enum value_type *inputs,
                                     uint32_t input_count);
 void row_steps_done(struct row_steps *self);
+/* How many columns are made on the way of one batch of `input_count` columns. */
+uint64_t row_steps_column_count(const struct row_steps *self, uint32_t input_count);
 /* `out_rows` is made of `rows` and `arena`. */
 MUST_USE enum status row_steps_run(const struct row_steps *self, const struct row_batch *rows,
                                    struct arena *arena, struct row_steps_report *report,

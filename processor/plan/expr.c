@@ -60,6 +60,12 @@ enum value_type expr_type(const struct expr *self)
     return self->program.steps[self->program.step_count - 1].type;
 }
 
+uint32_t expr_step_count(const struct expr *self)
+{
+    check(self->magic == EXPR_MAGIC);
+    return self->program.step_count;
+}
+
 static bool is_about_time(const struct expr_call *call)
 {
     enum value_type first = expr_call_column(call, 0)->type;

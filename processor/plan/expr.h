@@ -20,6 +20,8 @@ MUST_USE enum status expr_new(const Millrace__Plan__TypedExpr *plan, const enum 
                               uint32_t input_count, struct expr **out_expr);
 void expr_free(struct expr *self); /* Accepts NULL. */
 enum value_type expr_type(const struct expr *self);
+/* Of how many columns it makes its own. */
+uint32_t expr_step_count(const struct expr *self);
 /* The column lives in `arena`, or is one of the batch's. `misfits`: a bit per row, only set here;
  * never NULL. NO_MEMORY: the arena. */
 MUST_USE enum status expr_evaluate(const struct expr *self, const struct row_batch *batch,

@@ -123,3 +123,21 @@ enum status row_batch_select(const struct row_batch *self, const uint8_t *keep, 
     }
     return row_batch_gather(self, rows, row_count, arena, out_batch);
 }
+
+/* Together three quarters of what a task has for a batch. */
+#define ROOM_VALUE_BYTES ((size_t)64 << 20)
+#define ROOM_TEXT_BYTES ((size_t)128 << 20)
+/* Of a row in one column: the value, its bit, and room for what comes and goes. */
+#define VALUE_BYTES 32U
+
+struct row_batch_room row_batch_room_of(uint64_t column_count, struct row_batch_room most)
+{
+    check(most.row_count > 0);
+    column_count = column_count == 0 ? 1 : column_count;
+    uint64_t row_count = ROOM_VALUE_BYTES / VALUE_BYTES / column_count;
+    uint64_t byte_count = ROOM_TEXT_BYTES / column_count;
+    row_count = row_count > most.row_count ? most.row_count : row_count;
+    byte_count = byte_count > most.byte_count ? most.byte_count : byte_count;
+    return (struct row_batch_room){.row_count = row_count == 0 ? 1 : (uint32_t)row_count,
+                                   .byte_count = byte_count == 0 ? 1 : (size_t)byte_count};
+}

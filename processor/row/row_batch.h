@@ -45,6 +45,15 @@ struct row_batch {
     int64_t *record_time_ms; /* The window's end; without a window created_max_ms. */
 };
 
+/* How large a batch may be of which many columns are made. */
+struct row_batch_room {
+    uint32_t row_count;
+    size_t byte_count; /* Of texts, or of the records that the rows are made of. */
+};
+
+/* For `column_count` columns at a time, so that they take about 192 MiB when each has a value of 16
+ * bytes per row and all bytes of text: not above `most`, and a row at least. */
+struct row_batch_room row_batch_room_of(uint64_t column_count, struct row_batch_room most);
 /* Rows for which `keep` (a bit per row) is set, in order. NO_MEMORY: the arena. */
 MUST_USE enum status row_batch_select(const struct row_batch *self, const uint8_t *keep,
                                       struct arena *arena, struct row_batch *out_batch);

@@ -297,7 +297,8 @@ static void add_row(struct source *self, const struct record *record, struct sou
 static enum status take_records(struct source *self, struct source_view *view,
                                 struct source_rows *out_rows)
 {
-    while (out_rows->row_count < SOURCE_ROWS_MAX && out_rows->byte_count < SOURCE_SLICE_BYTES) {
+    while (out_rows->row_count < self->options.slice.row_count &&
+           out_rows->byte_count < self->options.slice.byte_count) {
         if (out_rows->row_count == self->row_room) {
             TRY(grow_rows(self));
         }
@@ -323,8 +324,8 @@ static enum status open_batch(struct source *self)
 
 static bool has_enough(const struct source *self, const struct source_rows *rows)
 {
-    return rows->row_count == SOURCE_ROWS_MAX || rows->byte_count >= SOURCE_SLICE_BYTES ||
-           self->output_count == OUTPUTS_MAX;
+    return rows->row_count == self->options.slice.row_count ||
+           rows->byte_count >= self->options.slice.byte_count || self->output_count == OUTPUTS_MAX;
 }
 
 /* Rows of the first sealed part. NOT_FOUND: it is exhausted. Else OK: the slice is full; or what
@@ -598,6 +599,9 @@ static enum status make(const struct source_options *options, struct source **ou
     self->magic = SOURCE_MAGIC;
     self->options = *options;
     self->options.starts = NULL;
+    if (options->slice.row_count == 0) {
+        self->options.slice = (struct row_batch_room){SOURCE_ROWS_MAX, SOURCE_SLICE_BYTES};
+    }
     self->topic = (struct wire_text){options->topic, (int32_t)strlen(options->topic)};
     self->partitions = partitions;
     self->partition_count = options->start_count;
@@ -628,6 +632,7 @@ enum status source_open(const struct source_options *options, struct source **ou
 {
     check(options->start_count > 0);
     check(options->start_count <= SOURCE_PARTITIONS_MAX);
+    check(options->slice.row_count <= SOURCE_ROWS_MAX);
     check(options->back_count == 0 || options->is_bounded);
     struct source *self = NULL;
     TRY(make(options, &self));

@@ -62,6 +62,8 @@ struct source_options {
      * where the log begins. */
     int64_t back_count;
     size_t buffer_bytes_max;
+    /* Of a slice; 0: SOURCE_ROWS_MAX and SOURCE_SLICE_BYTES, which it cannot exceed. */
+    struct row_batch_room slice;
     size_t part_bytes_max; /* As fetched at once of a partition; 0: 1 MiB. */
     int64_t fetch_wait_ms;
     int64_t request_timeout_ms;

@@ -271,6 +271,10 @@ static void open_input(struct task_attempt *self)
     struct source_options options = {.topic = task_setup_input_topic(setup),
                                      .starts = starts,
                                      .start_count = setup->partition_count};
+    if (setup->options.stage == 0) {
+        options.slice = chain_push_room(
+            self->chain, (struct row_batch_room){SOURCE_ROWS_MAX, SOURCE_SLICE_BYTES});
+    }
     bool is_open = open_source(self, &options);
     free(starts);
     if (!is_open) {

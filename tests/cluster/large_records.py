@@ -17,6 +17,9 @@ LARGEST_VALUE = 1048588 - 61 - 12
 # Of a megabyte each: more than a task may have under way (OUTPUT_BYTES).
 OUTPUT_BYTES = 32 << 20
 BULKY_ROWS = 300
+# Three columns of doubles each, of a slice of 16,384 rows: beyond 256 MiB.
+WIDE_COLUMNS = 900
+WIDE_ROWS = 20000
 
 
 def record_of(index, at, key, byte_count):
@@ -117,6 +120,28 @@ def test_bulky(bootstrap):
     run('job', 'stop', 'bulky')
 
 
+def test_wide():
+    """What many expressions make of many rows has room: such a query takes fewer rows at a time."""
+    run('topic', 'create', 'wide-in', '--partitions', 1)
+    lines = (json.dumps({'value': json.dumps({'v': index}), 'partition': 0}) for index in range(WIDE_ROWS))
+    run('produce', 'wide-in', '--json', stdin='\n'.join(lines) + '\n')
+    columns = ', '.join(f'c{index} double precision' for index in range(WIDE_COLUMNS))
+    sums = ', '.join(f'sum(v * 2.0 + {index})' for index in range(WIDE_COLUMNS))
+    run('sql', '-c', f"""
+CREATE TABLE wide_in (v int) WITH (topic = 'wide-in', format = 'json');
+CREATE TABLE wide_out ({columns}) WITH (topic = 'wide-out', format = 'json');
+SET job.name = 'wide'; SET job.output_mode = 'update';
+INSERT INTO wide_out SELECT {sums} FROM wide_in""")
+    wanted = [WIDE_ROWS * (WIDE_ROWS - 1) + index * WIDE_ROWS for index in range(WIDE_COLUMNS)]
+
+    def claim():
+        records = run('consume', 'wide-out', '--from', 'earliest', '--until-end')
+        found = list(json.loads(records[-1]['value']).values()) if records else None
+        return True if found == wanted else (found and found[0], run('job', 'describe', 'wide')[0].get('fault'))
+    wait_for(f'the sums of {WIDE_ROWS} rows', claim)
+    run('job', 'stop', 'wide')
+
+
 def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 0, '--port', 0) as dev:
@@ -127,6 +152,7 @@ def main():
             test_large(bootstrap)
             test_refused(bootstrap)
             test_bulky(bootstrap)
+            test_wide()
             processor.stop()
         need(dev.terminate() == 0, f'the cluster did not stop in order: {dev.seen}')
     shutil.rmtree(directory)

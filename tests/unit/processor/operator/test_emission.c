@@ -137,15 +137,16 @@ Test(emission, batch_ends_where_its_texts_grow_long)
     for (int i = 0; i < 5000; i++) {
         many[i] = groups[0];
     }
-    cr_expect_eq(emission_count(&aggregation, many, 0), 0);
-    cr_expect_eq(emission_count(&aggregation, many, 4095), 4095);
-    cr_expect_eq(emission_count(&aggregation, many, 5000), EMISSION_ROWS_MAX);
+    cr_expect_eq(emission_count(&aggregation, many, 0, emission_room(&aggregation, 0)), 0);
+    cr_expect_eq(emission_count(&aggregation, many, 4095, emission_room(&aggregation, 0)), 4095);
+    cr_expect_eq(emission_count(&aggregation, many, 5000, emission_room(&aggregation, 0)),
+                 EMISSION_ROWS_MAX);
 
     many[0] = make_group(0, long_key, sizeof long_key);
     many[1] = many[0];
     many[2] = many[0];
-    cr_expect_eq(emission_count(&aggregation, many, 1), 1);
-    cr_expect_eq(emission_count(&aggregation, many, 5000), 2);
+    cr_expect_eq(emission_count(&aggregation, many, 1, emission_room(&aggregation, 0)), 1);
+    cr_expect_eq(emission_count(&aggregation, many, 5000, emission_room(&aggregation, 0)), 2);
 }
 
 Test(emission, long_results_end_a_batch_too_and_one_group_is_always_taken)
@@ -155,9 +156,23 @@ Test(emission, long_results_end_a_batch_too_and_one_group_is_always_taken)
     make_groups(0, 0);
     groups[0]->states[0] =
         (struct aggregate_state){.count = 1, .value.text = {.byte_count = 3 << 20}};
-    cr_expect_eq(emission_count(&aggregation, groups, 2), 1);
+    cr_expect_eq(emission_count(&aggregation, groups, 2, emission_room(&aggregation, 0)), 1);
     groups[0]->states[0].count = 0; /* Null: the text is none. */
-    cr_expect_eq(emission_count(&aggregation, groups, 2), 2);
+    cr_expect_eq(emission_count(&aggregation, groups, 2, emission_room(&aggregation, 0)), 2);
+}
+
+Test(emission, batches_are_smaller_where_more_is_made_of_them)
+{
+    make_groups(0, 0);
+    struct group *many[5000];
+    for (int i = 0; i < 5000; i++) {
+        many[i] = groups[0];
+    }
+    struct row_batch_room wide = emission_room(&aggregation, 2000 - 5);
+    cr_expect_eq(wide.row_count, 1048); /* 64 MiB of 2,000 columns of 32 bytes. */
+    cr_expect_eq(wide.byte_count, (128 << 20) / 2000);
+    cr_expect_eq(emission_count(&aggregation, many, 5000, wide), 1048);
+    cr_expect_eq(emission_room(&aggregation, 0).row_count, EMISSION_ROWS_MAX);
 }
 
 Test(emission, append_without_windows_would_never_tell_and_is_invalid)

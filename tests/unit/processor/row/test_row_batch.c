@@ -104,3 +104,18 @@ Test(row_batch, more_rows_than_a_batch_holds_abort, .signal = SIGABRT)
 
     status_ignore(row_batch_select(&batch, NULL, &arena, &out), "never returns");
 }
+
+Test(row_batch, room_shrinks_with_the_columns_and_holds_a_row_at_least)
+{
+    const struct row_batch_room most = {16384, 2 << 20};
+    static const uint64_t counts[] = {0, 1, 64, 128};
+    for (int i = 0; i < 4; i++) {
+        struct row_batch_room room = row_batch_room_of(counts[i], most);
+        cr_expect_eq(room.row_count, 16384, "%lu", (unsigned long)counts[i]);
+        cr_expect_eq(room.byte_count, i < 3 ? 2 << 20 : 1 << 20);
+    }
+    cr_expect_eq(row_batch_room_of(1024, most).row_count, 2048);
+    cr_expect_eq(row_batch_room_of(1024, most).byte_count, 128 << 10);
+    cr_expect_eq(row_batch_room_of(UINT64_MAX, most).row_count, 1);
+    cr_expect_eq(row_batch_room_of(UINT64_MAX, most).byte_count, 1);
+}

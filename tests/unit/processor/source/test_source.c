@@ -223,6 +223,19 @@ Test(source, slice_ends_inside_a_batch_of_large_records)
     }
 }
 
+Test(source, slices_are_as_small_as_asked_for)
+{
+    append(0, 10, plain);
+    options.slice = (struct row_batch_room){.row_count = 4, .byte_count = 1000};
+    append(1, 10, plain); /* Ten times "value N". */
+    is_collecting = true;
+    begin();
+
+    cr_expect(rig_run_until(is_at_end, NULL, 10 * SIM_S));
+    cr_expect_eq(row_count, 20);
+    cr_expect_eq(slice_count, 6); /* Four, four, two. */
+}
+
 static bool has_ready_bytes(void *context)
 {
     (void)context;
