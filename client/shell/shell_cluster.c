@@ -53,7 +53,6 @@ static enum shell_exit print_cluster(const struct shell_call *call,
         printf("%d\n\n", (int)cluster->controller);
     }
     shell_output_table(nodes, stdout);
-    json_decref(nodes);
     return SHELL_DONE;
 }
 
@@ -67,7 +66,7 @@ static enum shell_exit status_run(struct shell_call *call, struct millrace_clien
     }
     /* The brokers are worth telling without them. */
     if (millrace_processors_list(client, PROCESSORS_MS_MAX, &processors, &error) != 0) {
-        (void)fprintf(stderr, "processors are not shown: %s; %s\n", error.why, error.fix);
+        (void)fprintf(stderr, "processors are not shown: %s\n", error.why);
     }
     enum shell_exit exit = print_cluster(call, cluster, nodes_of(cluster, processors));
     millrace_processors_free(processors);

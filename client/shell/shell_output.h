@@ -19,7 +19,7 @@ enum shell_exit shell_output_rows(const struct shell_call *call, json_t *rows, c
 /* One JSON value; only where the call answers in JSON. */
 enum shell_exit shell_output_json(const struct shell_call *call, json_t *value);
 
-/* As a table, whatever the format. */
+/* As a table, whatever the format. The rows go with it, as what the two above are given. */
 void shell_output_table(json_t *rows, FILE *out);
 /* A JSON string or, where they are not UTF-8, {"base64": "..."}; NULL data gives null. */
 json_t *shell_output_bytes(struct millrace_bytes bytes);
