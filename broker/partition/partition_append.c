@@ -6,6 +6,9 @@
 #include "proto/record/batch.h"
 #include "proto/sys/check.h"
 
+/* Longer than what a producer sent before it heard of a refusal is on its way. */
+#define PASSING_NS CLOCK_NS_PER_S
+
 static void finish(struct partition_append *append, enum partition_fault fault)
 {
     struct partition *self = append->partition;
@@ -87,6 +90,25 @@ static enum partition_fault fault_of(enum producer_verdict verdict)
     check_unreachable("producer verdict outside its table");
 }
 
+/* A producer sends ahead. What comes behind a batch that was refused for a passing reason has a gap
+ * before it although nothing was lost, and is refused for the same reason: librdkafka takes a gap
+ * there for a broken log, gives up for good, and loses what it has not delivered yet. */
+static enum partition_fault fault_of_gap(const struct partition *self)
+{
+    return loop_now_ns(self->loop) < self->passing_until_ns ? self->passing_fault
+                                                            : PARTITION_FAULT_SEQUENCE_GAP;
+}
+
+static void refuse(struct partition *self, struct partition_append *append,
+                   enum partition_fault fault)
+{
+    if (fault == PARTITION_FAULT_NOT_LEADER || fault == PARTITION_FAULT_FEW_REPLICAS) {
+        self->passing_fault = fault;
+        self->passing_until_ns = loop_now_ns(self->loop) + PASSING_NS;
+    }
+    finish(append, fault);
+}
+
 /* True when the batch may be written; else `append` has been answered or waits like its original.
  */
 static bool passes_sequence(struct partition *self, struct partition_append *append)
@@ -129,7 +151,7 @@ static bool passes_sequence(struct partition *self, struct partition_append *app
         wait_for_acks(self, append);
         return false;
     }
-    finish(append, fault_of(verdict));
+    finish(append, verdict == PRODUCER_SEQUENCE_GAP ? fault_of_gap(self) : fault_of(verdict));
     return false;
 }
 
@@ -202,7 +224,7 @@ void partition_append(struct partition *self, struct partition_append *append)
         fault = PARTITION_FAULT_FEW_REPLICAS;
     }
     if (fault != PARTITION_FAULT_NONE) {
-        finish(append, fault);
+        refuse(self, append, fault);
         return;
     }
     if (!list_is_empty(&self->blocked_line.waits)) {
@@ -222,7 +244,7 @@ void partition_append_retry(struct partition *self)
         parked_cancel(first);
         if (lacks_replicas(self, append)) {
             /* They left while it waited for room; nothing of it is written. */
-            finish(append, PARTITION_FAULT_FEW_REPLICAS);
+            refuse(self, append, PARTITION_FAULT_FEW_REPLICAS);
             continue;
         }
         try_append(self, append);

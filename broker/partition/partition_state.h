@@ -44,6 +44,10 @@ struct partition {
     struct parked_line stable_line;         /* Readers of committed data. */
     struct parked_line end_line;            /* Followers. */
 
+    /* Why a write was refused that will pass, and until when writes behind it are, too. */
+    enum partition_fault passing_fault;
+    int64_t passing_until_ns;
+
     /* Appends that met a full journal, in order of arrival (`wanted` is their turn). */
     struct parked_line blocked_line;
     int64_t blocked_turn;

@@ -72,6 +72,21 @@ static void open_inside(void *context)
     assign(1, 2);
 }
 
+static void append_whole(struct one *one, size_t byte_count)
+{
+    one->is_done = false;
+    one->taken_count = 0;
+    one->append = (struct partition_append){.batch = one->bytes,
+                                            .byte_count = byte_count,
+                                            .acks = -1,
+                                            .leader_epoch = -1,
+                                            .deadline_ns = loop_now_ns(rig.options.loop) +
+                                                           3600 * CLOCK_NS_PER_S,
+                                            .on_taken = append_on_taken,
+                                            .on_done = append_on_done};
+    partition_append(partition, &one->append);
+}
+
 static void append_inside(void *context)
 {
     struct one *one = context;
@@ -84,23 +99,45 @@ static void append_inside(void *context)
     struct batch_builder_finish finish = BATCH_BUILDER_FINISH_PLAIN;
     struct batch_view batch;
     cr_assert_eq(batch_builder_finish(&builder, &finish, NULL, &batch), STATUS_OK);
-    one->is_done = false;
-    one->taken_count = 0;
-    one->append = (struct partition_append){.batch = one->bytes,
-                                            .byte_count = batch.byte_count,
-                                            .acks = -1,
-                                            .leader_epoch = -1,
-                                            .deadline_ns = loop_now_ns(rig.options.loop) +
-                                                           3600 * CLOCK_NS_PER_S,
-                                            .on_taken = append_on_taken,
-                                            .on_done = append_on_done};
-    partition_append(partition, &one->append);
+    append_whole(one, batch.byte_count);
 }
-
 static void shrink_inside(void *context)
 {
     (void)context;
     assign(2, 1);
+}
+
+static void grow_inside(void *context)
+{
+    (void)context;
+    assign(3, 2);
+}
+
+/* The first batch of producer 7, or one behind it that begins too late. */
+static void append_numbered(struct one *one, int32_t base_sequence)
+{
+    struct batch_builder builder;
+    batch_builder_init_over(&builder, one->bytes, sizeof one->bytes);
+    const struct batch_builder_record record = {
+        .value = {.bytes = (const uint8_t *)"v", .byte_count = 1}};
+    cr_assert_eq(batch_builder_append(&builder, &record), STATUS_OK);
+    struct batch_builder_finish finish = BATCH_BUILDER_FINISH_PLAIN;
+    finish.producer_id = 7;
+    finish.producer_epoch = 0;
+    finish.base_sequence = base_sequence;
+    struct batch_view batch;
+    cr_assert_eq(batch_builder_finish(&builder, &finish, NULL, &batch), STATUS_OK);
+    append_whole(one, batch.byte_count);
+}
+
+static void append_first_inside(void *context)
+{
+    append_numbered(context, 0);
+}
+
+static void append_gap_inside(void *context)
+{
+    append_numbered(context, 5);
 }
 
 static void retry_inside(void *context)
@@ -189,4 +226,27 @@ Test(partition_append, refused_batch_is_never_taken)
 
     cr_expect(ones[blocked_one].is_done);
     cr_expect_eq(ones[blocked_one].taken_count, 0);
+}
+
+Test(partition_append, a_gap_behind_a_refusal_that_passes_is_no_broken_sequence)
+{
+    struct one *one = &ones[APPENDS_MAX - 1];
+    sim_world_run_for(rig.world, 2 * CLOCK_NS_PER_S);
+    run(retry_inside);
+    cr_assert(sim_node_run(rig.node, append_first_inside, one));
+    cr_assert_geq(one->append.base_offset, 0);
+    one = &ones[APPENDS_MAX - 2];
+    cr_assert(sim_node_run(rig.node, append_gap_inside, one));
+    cr_expect_eq(one->append.fault, PARTITION_FAULT_SEQUENCE_GAP, "nothing was refused before");
+
+    run(shrink_inside);
+    cr_assert(sim_node_run(rig.node, append_gap_inside, one));
+    cr_expect_eq(one->append.fault, PARTITION_FAULT_FEW_REPLICAS);
+    run(grow_inside);
+    cr_assert(sim_node_run(rig.node, append_gap_inside, one));
+    cr_expect_eq(one->append.fault, PARTITION_FAULT_FEW_REPLICAS, "sent ahead of the refusal");
+
+    sim_world_run_for(rig.world, 2 * CLOCK_NS_PER_S);
+    cr_assert(sim_node_run(rig.node, append_gap_inside, one));
+    cr_expect_eq(one->append.fault, PARTITION_FAULT_SEQUENCE_GAP);
 }
