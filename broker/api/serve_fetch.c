@@ -7,6 +7,7 @@
 #include "proto/sys/check.h"
 
 #define FETCH_WAIT_MS_MAX 60000
+#define VERSION_WITH_ANY_REPLICA 11 /* Consumers may ask followers (KIP-392). */
 #define VERSION_WITH_LEADER 12
 #define FETCH_BYTES_MAX (55 << 20) /* fetch.max.bytes of a broker. */
 
@@ -261,6 +262,8 @@ static void start_read(struct fetch_item *item, struct partition *partition)
         .isolation = isolation_of(self),
         .byte_count_max = wanted > 0 ? (size_t)wanted : 0,
         .at_least_one = group->byte_count == 0,
+        .any_replica =
+            !self->is_replica && self->request->context.api_version >= VERSION_WITH_ANY_REPLICA,
         .current_leader_epoch = in->current_leader_epoch,
         .last_fetched_epoch = self->is_replica ? in->last_fetched_epoch : -1,
         .replica = {.broker_id = self->in.replica_id >= 0 ? self->in.replica_id
@@ -450,7 +453,7 @@ static void watch_run(struct partition_call *call, struct partition *partition)
         if (watched == NULL) {
             wake_soon(group);
         } else {
-            partition_watch(watched, item->read.isolation, &item->wait);
+            partition_watch_read(watched, &item->read, &item->wait);
         }
     }
 }

@@ -40,9 +40,8 @@ static void answer_when_safe(struct ledger *self, struct ledger_op *op)
         return;
     }
     op->wait = (struct parked){.wanted = self->next_offset, .on_end = wait_on_end};
-    partition_watch_until(self->options.partition, PARTITION_READ_UNCOMMITTED, &op->wait,
-                          loop_now_ns(self->options.loop) +
-                              LEDGER_APPEND_TIMEOUT_MS * CLOCK_NS_PER_MS);
+    partition_watch(self->options.partition, PARTITION_READ_UNCOMMITTED, &op->wait,
+                    loop_now_ns(self->options.loop) + LEDGER_APPEND_TIMEOUT_MS * CLOCK_NS_PER_MS);
 }
 
 static void flush_answers(struct ledger *self)

@@ -212,7 +212,8 @@ static void read_on(struct ledger *self)
         /* What the log holds may still be cut off elsewhere: only what is safe is applied. */
         self->is_waiting = true;
         self->load_wait = (struct parked){.wanted = self->next_offset + 1, .on_end = wait_on_end};
-        partition_watch(self->options.partition, PARTITION_READ_UNCOMMITTED, &self->load_wait);
+        partition_watch(self->options.partition, PARTITION_READ_UNCOMMITTED, &self->load_wait,
+                        INT64_MAX);
         return;
     }
     self->read = (struct partition_read){.offset = self->next_offset,
@@ -377,5 +378,6 @@ void ledger_load_snapshot_if_due(struct ledger *self)
     }
     self->is_snapshot_parked = true;
     self->snapshot_wait = (struct parked){.wanted = self->next_offset, .on_end = snapshot_on_end};
-    partition_watch(self->options.partition, PARTITION_READ_UNCOMMITTED, &self->snapshot_wait);
+    partition_watch(self->options.partition, PARTITION_READ_UNCOMMITTED, &self->snapshot_wait,
+                    INT64_MAX);
 }

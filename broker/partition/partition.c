@@ -328,21 +328,10 @@ uint8_t partition_in_sync_count(const struct partition *self)
     return self->role == PARTITION_ROLE_LEADER ? replica_set_isr_count(&self->replicas) : 0;
 }
 
-void partition_watch(struct partition *self, enum partition_isolation isolation,
-                     struct parked *wait)
+static void watch(struct partition *self, enum partition_isolation isolation, struct parked *wait,
+                  int64_t deadline_ns)
 {
-    partition_watch_until(self, isolation, wait, INT64_MAX);
-}
-
-void partition_watch_until(struct partition *self, enum partition_isolation isolation,
-                           struct parked *wait, int64_t deadline_ns)
-{
-    check(self->magic == PARTITION_MAGIC);
     check(!parked_is_waiting(wait));
-    if (self->role != PARTITION_ROLE_LEADER) {
-        wait->on_end(wait, PARKED_LOST);
-        return;
-    }
     if (partition_state_limit(self, isolation) >= wait->wanted) {
         wait->on_end(wait, PARKED_REACHED);
         return;
@@ -351,6 +340,29 @@ void partition_watch_until(struct partition *self, enum partition_isolation isol
                                : isolation == PARTITION_READ_COMMITTED ? &self->stable_line
                                                                        : &self->high_watermark_line;
     parked_wait(wait, line, self->loop, deadline_ns);
+}
+
+void partition_watch(struct partition *self, enum partition_isolation isolation,
+                     struct parked *wait, int64_t deadline_ns)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (self->role != PARTITION_ROLE_LEADER) {
+        check(!parked_is_waiting(wait));
+        wait->on_end(wait, PARKED_LOST);
+        return;
+    }
+    watch(self, isolation, wait, deadline_ns);
+}
+
+void partition_watch_read(struct partition *self, const struct partition_read *read,
+                          struct parked *wait)
+{
+    check(self->magic == PARTITION_MAGIC);
+    if (read->any_replica && self->role == PARTITION_ROLE_FOLLOWER) {
+        watch(self, read->isolation, wait, INT64_MAX);
+    } else {
+        partition_watch(self, read->isolation, wait, INT64_MAX);
+    }
 }
 
 enum partition_fault partition_epoch_end(const struct partition *self, int32_t current_leader_epoch,

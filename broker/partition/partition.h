@@ -3,8 +3,7 @@
  * Joins the log (bytes and disk) with the replica set (agreement), the producers' sequences and the
  * open transactions. Callers are broker/api (clients push and pull) and broker/follower (this node
  * pulls); both on the partition's own shard, through partition_map when they are elsewhere.
- * A produced batch arrives validated; here it meets leadership, min ISR, sequence and transaction,
- * is stamped in place with its offset and leader epoch, and goes to the log.
+ * A validated batch meets leadership, min ISR, sequence and transaction here, and is stamped.
  *
  * Owner: the partition_map of its shard. Loop: the shard's. Limits: what the log's budget admits.
  */
@@ -45,8 +44,7 @@ struct partition_options {
     int32_t index;
     int32_t broker_id;
     struct partition_config config;
-    struct list
-        *blocked; /* The map's: partitions whose appends wait for room. Borrowed for life. */
+    struct list *blocked; /* Borrowed for life: the map's, of those whose appends want room. */
 };
 
 /* What the controller decided about this partition; ids are borrowed for the call. */
@@ -112,8 +110,8 @@ void partition_append(struct partition *self, struct partition_append *append);
 
 /* A follower's write: whole batches as the leader sent them, from partition_marks.log_end on; when
  * there is no room for all of them, perhaps only the first ones (OK). An empty log begins anew with
- * a batch that holds its end. MALFORMED: they are no batches or do not fit there; BUSY: no room now;
- * FULL: the first one is too large for this node's journal; IO, NO_SPACE. */
+ * a batch that holds its end. MALFORMED: they are no batches or do not fit there; BUSY: no room
+ * now; FULL: the first one is too large for this node's journal; IO, NO_SPACE. */
 struct partition_replica_append {
     const uint8_t *bytes;
     size_t byte_count;
@@ -168,6 +166,7 @@ struct partition_read {
     enum partition_isolation isolation;
     size_t byte_count_max;
     bool at_least_one;
+    bool any_replica;                 /* A follower may answer, too (KIP-392). */
     int32_t current_leader_epoch;     /* -1: any. */
     int32_t last_fetched_epoch;       /* -1: not told; replicas only. */
     struct replica_set_fetch replica; /* With READ_REPLICA: who fetches, and its ends. */
@@ -187,13 +186,14 @@ struct partition_read {
 void partition_read(struct partition *self, struct partition_read *read);
 void partition_read_release(struct partition_read *read);
 
-/* Waits until a read of this isolation at `wait->wanted - 1` would find something. Ends at once
- * (inside the call) when that is so already or when this replica does not lead. */
+/* Waits until a read of this isolation at `wait->wanted - 1` would find something, or until
+ * `deadline_ns` (INT64_MAX: none). Ends at once (inside the call) when that is so already or when
+ * this replica does not lead. */
 void partition_watch(struct partition *self, enum partition_isolation isolation,
-                     struct parked *wait);
-/* As partition_watch(), and at an end at `deadline_ns`; INT64_MAX: none. */
-void partition_watch_until(struct partition *self, enum partition_isolation isolation,
-                           struct parked *wait, int64_t deadline_ns);
+                     struct parked *wait, int64_t deadline_ns);
+/* The same for that read, by whoever may answer it. */
+void partition_watch_read(struct partition *self, const struct partition_read *read,
+                          struct parked *wait);
 
 /* ListOffsets: a time, or one of the wire's names for an offset (LOG_TIME_MAX, -3, is one too). */
 #define PARTITION_SEEK_LATEST (-1)

@@ -115,9 +115,20 @@ static bool has_diverged(struct partition *self, struct partition_read *read)
     return true;
 }
 
+/* Only what the mark covers, which is the same everywhere. Where this log ends or begins is not:
+ * the leader says whether an offset exists. */
+static bool can_answer_as_follower(const struct partition *self, const struct partition_read *read)
+{
+    return read->any_replica && self->role == PARTITION_ROLE_FOLLOWER &&
+           read->offset >= log_start(self->log) && read->offset <= log_end(self->log);
+}
+
 static enum partition_fault admit(struct partition *self, struct partition_read *read)
 {
     enum partition_fault fault = partition_state_fault(self, read->current_leader_epoch);
+    if (fault == PARTITION_FAULT_NOT_LEADER && can_answer_as_follower(self, read)) {
+        return PARTITION_FAULT_NONE;
+    }
     if (fault != PARTITION_FAULT_NONE || read->isolation != PARTITION_READ_REPLICA) {
         return fault;
     }
@@ -131,6 +142,7 @@ void partition_read(struct partition *self, struct partition_read *read)
 {
     check(self->magic == PARTITION_MAGIC);
     check(read->on_done != NULL);
+    check(!read->any_replica || read->isolation != PARTITION_READ_REPLICA);
     read->partition = self;
     read->has_diverged = false;
     read->aborted = NULL;

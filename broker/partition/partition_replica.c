@@ -166,7 +166,7 @@ void partition_note_high_watermark(struct partition *self, int64_t high_watermar
     int64_t known = high_watermark < end ? high_watermark : end;
     if (self->role == PARTITION_ROLE_FOLLOWER && known > self->high_watermark) {
         self->high_watermark = known;
-        log_set_retention_limit(self->log, known);
+        partition_state_tell_mark(self);
     }
 }
 

@@ -35,6 +35,11 @@ void partition_state_advance(struct partition *self)
     check(self->replicas.high_watermark >= self->high_watermark);
     check(self->replicas.high_watermark <= log_end(self->log));
     self->high_watermark = self->replicas.high_watermark;
+    partition_state_tell_mark(self);
+}
+
+void partition_state_tell_mark(struct partition *self)
+{
     log_set_retention_limit(self->log, self->high_watermark);
     parked_line_wake(&self->high_watermark_line, self->high_watermark);
     parked_line_wake(&self->stable_line, partition_state_stable_offset(self));

@@ -73,8 +73,10 @@ void partition_state_end(struct partition *self);
 
 /* Tries the appends that met a full journal again (partition_append.c). */
 void partition_append_retry(struct partition *self);
-/* The high watermark moved, or may have: tells the log, the transactions and the waits. */
+/* While leading: takes the replicas' high watermark over, which may have moved. */
 void partition_state_advance(struct partition *self);
+/* The high watermark has moved: tells the log and the waits. */
+void partition_state_tell_mark(struct partition *self);
 /* Producers and transactions as the log has them: newest snapshot, then the tail. */
 MUST_USE enum status partition_state_rebuild(struct partition *self);
 /* Follows an appended or replayed batch in the producers' and transactions' state. At replay the

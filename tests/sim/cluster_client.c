@@ -23,6 +23,7 @@
 #define CALL_TIMEOUT_MS 4000
 #define RETRY_NS_MAX (60 * SIM_MS)
 #define FETCH_WAIT_MS 100
+#define REPLICA_READS 32U
 #define ABORTED_MAX 1024U
 
 static void act(struct cluster_actor *self);
@@ -376,6 +377,16 @@ static void read_batch(struct cluster_actor *self, const struct batch_view *batc
     }
 }
 
+/* Any replica may answer a consumer; leaving each now and then lets all of them. */
+static void read_on(struct cluster_actor *self)
+{
+    struct prng *prng = &self->client->loop->prng;
+    if (prng_below(prng, REPLICA_READS) == 0) {
+        self->target = (uint32_t)prng_below(prng, CLUSTER_CLIENT_BROKERS);
+    }
+    act_later(self, self->client->pace_ns_max);
+}
+
 static void take_committed(struct cluster_actor *self,
                            const struct kafka_fetch_response_partition_data *answer)
 {
@@ -403,7 +414,7 @@ static void take_committed(struct cluster_actor *self,
     }
     self->high_watermark = answer->high_watermark;
     self->stable_offset = answer->last_stable_offset;
-    act_later(self, self->client->pace_ns_max);
+    read_on(self);
 }
 
 static void take_fetched(struct cluster_actor *self,
@@ -435,7 +446,7 @@ static void take_fetched(struct cluster_actor *self,
         sim_world_fail(self->client->world, "partition %d: read to %lld above the mark %lld",
                        self->partition, (long long)self->offset, (long long)answer->high_watermark);
     }
-    act_later(self, self->client->pace_ns_max);
+    read_on(self);
 }
 
 static void fetch_on_done(struct link_call *call, enum status status)
