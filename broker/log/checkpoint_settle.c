@@ -31,6 +31,7 @@ static enum status take_segment(struct checkpoint_settle *self, struct segment *
     segment->snapshot = NULL;
     segment->has_snapshot = segment->has_snapshot || file->snapshot != NULL;
     segment->is_settled = true;
+    segment->is_settling = true;
     if (is_final) {
         segment->allocated_bytes = 0;
     }
@@ -177,6 +178,10 @@ void checkpoint_settle_free(struct checkpoint_settle *self)
         return;
     }
     for (uint32_t i = 0; i < self->file_count; i++) {
+        struct segment *segment = segment_of(self, i);
+        if (segment != NULL) {
+            segment->is_settling = false;
+        }
         segment_sides_done(&self->files[i].sides);
         free(self->files[i].snapshot);
         if (self->files[i].handle != NULL) {

@@ -173,7 +173,7 @@ void log_touch_indexes(struct log *self, struct segment *segment)
             return;
         }
         struct segment *oldest = container_of(link, struct segment, index_link);
-        if (oldest->is_settled && oldest != segment) {
+        if (oldest->is_settled && !oldest->is_settling && oldest != segment) {
             segment_drop_indexes(oldest);
             store->indexed_count -= 1;
         }

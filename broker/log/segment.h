@@ -31,7 +31,8 @@ struct segment {
     int64_t created_ms;
     bool has_doubtful_txns; /* Recovery: see segment_load.h. */
     bool is_rolled;         /* Nothing is appended any more. */
-    bool is_settled;        /* File and sides are durable as they are here. */
+    bool is_settled;        /* File and sides are as here, or will be: a checkpoint took them. */
+    bool is_settling;       /* It has not written them yet, so the indexes must stay. */
     bool has_snapshot;      /* A `.snapshot` of its base offset was written. */
     uint8_t *snapshot;      /* Owned; its bytes until then. NULL: none. */
     size_t snapshot_byte_count;
