@@ -10,6 +10,7 @@
 #define TAIL_CACHE_MAGIC 0x7a11cac4U
 #define TAIL_CHUNK_MAGIC 0x7a11c4a4U
 #define BATCH_ROOM_MIN 4U
+#define LOOK_COUNT_MAX 16U /* Per new chunk; the store's tick looks at all of them. */
 
 void tail_cache_init(struct tail_cache *self, struct block_pool *pool, size_t byte_count_max)
 {
@@ -50,14 +51,15 @@ static bool is_written(const struct tail_chunk *chunk)
     return chunk->segment->written_bytes >= chunk->position + chunk->used;
 }
 
-void tail_cache_shrink(struct tail_cache *self, size_t byte_count)
+/* Looks at `look_count_max` chunks at most. */
+static void shrink(struct tail_cache *self, size_t byte_count, uint32_t look_count_max)
 {
-    check(self->magic == TAIL_CACHE_MAGIC);
     list_for_each_removable(link, &self->recent)
     {
-        if (self->byte_count <= byte_count) {
+        if (self->byte_count <= byte_count || look_count_max == 0) {
             return;
         }
+        look_count_max -= 1;
         struct tail_chunk *chunk = container_of(link, struct tail_chunk, recent_link);
         /* Chunks are as old as their place in the tail, so the first here is the first there,
          * unless an older one had to stay. */
@@ -65,6 +67,12 @@ void tail_cache_shrink(struct tail_cache *self, size_t byte_count)
             detach(chunk);
         }
     }
+}
+
+void tail_cache_shrink(struct tail_cache *self, size_t byte_count)
+{
+    check(self->magic == TAIL_CACHE_MAGIC);
+    shrink(self, byte_count, UINT32_MAX);
 }
 
 void tail_init(struct tail *self, struct tail_cache *cache)
@@ -150,6 +158,9 @@ static struct tail_chunk *chunk_new(struct tail_cache *cache, size_t room)
     if (chunk == NULL) {
         return NULL;
     }
+    /* What goes now is the memory that comes back at once. */
+    size_t kept = cache->byte_count_max > room ? cache->byte_count_max - room : 0;
+    shrink(cache, kept, LOOK_COUNT_MAX);
     chunk->bytes = block_pool_take(cache->pool, room);
     if (chunk->bytes == NULL && cache->byte_count > 0) {
         tail_cache_shrink(cache, cache->byte_count > room ? cache->byte_count - room : 0);

@@ -9,7 +9,8 @@
  * Pinned chunks outlive eviction, truncation and the log.
  *
  * Owner: the store. Loop: the shard's. Limits: the budget, through the block pool; `byte_count_max`
- * is what it may keep when everything is written. */
+ * is what it may keep of what is written, also between two ticks of the store: a new chunk takes
+ * the memory of the oldest. */
 #pragma once
 
 #include "broker/log/block_pool.h"
