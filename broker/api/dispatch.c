@@ -14,6 +14,7 @@
 #include "broker/api/serve_describe_configs.h"
 #include "broker/api/serve_describe_groups.h"
 #include "broker/api/serve_describe_producers.h"
+#include "broker/api/serve_describe_quorum.h"
 #include "broker/api/serve_describe_transactions.h"
 #include "broker/api/serve_end_txn.h"
 #include "broker/api/serve_epoch_end.h"
@@ -77,6 +78,7 @@ static const struct row rows[] = {
     {{API_KEY_DELETE_GROUPS, 0, 2}, serve_describe_groups_delete},
     {{API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1}, serve_alter_configs_incremental},
     {{API_KEY_OFFSET_DELETE, 0, 0}, serve_offset_delete},
+    {{API_KEY_DESCRIBE_QUORUM, 0, 2}, serve_describe_quorum},
     {{API_KEY_ALTER_PARTITION, 2, 3}, serve_controller_alter_partition},
     {{API_KEY_DESCRIBE_CLUSTER, 0, 2}, serve_describe_cluster},
     {{API_KEY_DESCRIBE_PRODUCERS, 0, 0}, serve_describe_producers},

@@ -298,6 +298,15 @@ static void decide_upkeep(struct controller *self, struct decision *decision)
     }
 }
 
+static void view_quorum(const struct controller *self, struct controller_quorum_view *out_view)
+{
+    struct quorum_status status = quorum_status_of(self->quorum);
+    *out_view = (struct controller_quorum_view){.leader_id = self->options.node_id,
+                                                .term = (int32_t)self->term,
+                                                .applied_end = (int64_t)status.applied_index + 1,
+                                                .log_end = (int64_t)status.last_index + 1};
+}
+
 static void decide(struct controller *self, struct controller_request *request,
                    struct decision *decision)
 {
@@ -328,6 +337,9 @@ static void decide(struct controller *self, struct controller_request *request,
         return;
     case CONTROLLER_ELECT_LEADERS:
         leader_election_decide_asked(decision, request->command.elect_leaders);
+        return;
+    case CONTROLLER_DESCRIBE_QUORUM:
+        view_quorum(self, request->command.quorum);
         return;
     case CONTROLLER_UPKEEP:
         decide_upkeep(self, decision);

@@ -52,7 +52,16 @@ enum controller_request_kind {
     CONTROLLER_ALTER_PARTITIONS,
     CONTROLLER_ALLOCATE_PRODUCER_IDS,
     CONTROLLER_ELECT_LEADERS,
+    CONTROLLER_DESCRIBE_QUORUM,
     CONTROLLER_UPKEEP /* Its own: fences, repairs, balance. */
+};
+
+/* The quorum as its leader sees it; ends are those of its log of commands. */
+struct controller_quorum_view {
+    int32_t leader_id;
+    int32_t term;
+    int64_t applied_end;
+    int64_t log_end;
 };
 
 /* A call. It and what it points to stay put until on_done; results are in the command's own memory
@@ -71,6 +80,7 @@ struct controller_request {
         struct isr_decisions_request *alter_partitions;
         struct producer_id_decisions_request *producer_ids;
         struct leader_election_requests *elect_leaders;
+        struct controller_quorum_view *quorum;
     } command;
     int64_t deadline_ns; /* Of the quorum loop's clock. */
     /* Never from inside controller_submit(); with controller_post() on the loop named there. */

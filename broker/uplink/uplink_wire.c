@@ -36,6 +36,7 @@ bool uplink_wire_version_of(enum controller_request_kind kind,
     case CONTROLLER_CREATE_PARTITIONS:
     case CONTROLLER_ALTER_CONFIGS:
     case CONTROLLER_ELECT_LEADERS:
+    case CONTROLLER_DESCRIBE_QUORUM:
     case CONTROLLER_UPKEEP:
         return false;
     }

@@ -151,6 +151,7 @@ def nodes():
     status = run('cluster', 'status', seconds=STATUS_SECONDS_MAX)[0]
     same(list(status), ['cluster_id', 'controller', 'controller_epoch', 'nodes'], 'members')
     same(status['controller'], 1, 'controller')
+    same(status['controller_epoch'] >= 1, True, 'the term of the quorum')
     rows = status['nodes']
     same([row['role'] for row in rows], sorted(row['role'] for row in rows), 'brokers come first')
     found = [row for row in rows if row['role'] == 'processor']
