@@ -1,4 +1,5 @@
 """The whole way of a job on real processes: declared, run, moved, stopped, run again, failed."""
+import datetime
 import json
 import os
 import pathlib
@@ -184,8 +185,9 @@ INSERT INTO flat_out SELECT at, value / 2.0, _partition, _offset, _created_at, _
     for record in run('consume', 'flat-out', '--from', 'earliest', '--until-end'):
         row = json.loads(record['value'])
         need(wanted.pop(record['key'], None) == row['half'], f'{record} is twice or wrong')
-        need(row['created'] <= row['processed'] and row['ingested'] <= row['processed'],
-             f'times out of order: {row}')
+        created, ingested, processed = (datetime.datetime.fromisoformat(row[name])
+                                        for name in ('created', 'ingested', 'processed'))
+        need(created <= processed and ingested <= processed, f'times out of order: {row}')
     run('job', 'stop', 'flat')
 
 
