@@ -147,7 +147,13 @@ int32_t epoch_history_epoch_at(const struct epoch_history *self, int64_t offset)
 bool epoch_history_allows(const struct epoch_history *self, int64_t last_offset, int32_t epoch)
 {
     int32_t known = epoch_history_epoch_at(self, last_offset);
-    return known == EPOCH_HISTORY_NONE || known == epoch;
+    if (known != EPOCH_HISTORY_NONE) {
+        return known == epoch;
+    }
+    /* Its entry went, with the log's start or to make room, or it never had one. */
+    int32_t newest =
+        self->entry_count == 0 ? EPOCH_HISTORY_NONE : epoch_history_entries(self)[0].epoch;
+    return epoch >= EPOCH_HISTORY_NONE && epoch <= newest;
 }
 
 struct epoch_history_entry epoch_history_end_of(const struct epoch_history *self, int32_t epoch,

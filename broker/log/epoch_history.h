@@ -49,7 +49,7 @@ int32_t epoch_history_latest(const struct epoch_history *self); /* EPOCH_HISTORY
 /* Of the batch at `offset`; EPOCH_HISTORY_NONE when it is before the first start. */
 int32_t epoch_history_epoch_at(const struct epoch_history *self, int64_t offset);
 /* Whether a batch that ends at `last_offset` may be of `epoch`; what is before the first start may
- * be of any. */
+ * be of none (-1) or of any that is not newer than the first, and of none in an empty history. */
 bool epoch_history_allows(const struct epoch_history *self, int64_t last_offset, int32_t epoch);
 /* The answer of OffsetForLeaderEpoch. Newest: (it, log_end). Newer than all, or none asked for
  * (-1), or an empty history: (-1, -1). Older than all: (as asked, first start). Else the largest

@@ -139,7 +139,27 @@ Test(epoch_history, batch_is_of_the_epoch_that_was_written_there)
     cr_expect_not(epoch_history_allows(&history, 29, -1));
     cr_expect(epoch_history_allows(&history, 30, 7));
     cr_expect_not(epoch_history_allows(&history, 30, 4));
-    cr_expect(epoch_history_allows(&history, 24, 9), "before the history");
+}
+
+Test(epoch_history, batch_before_the_history_is_of_no_epoch_or_of_one_that_is_not_newer)
+{
+    cr_expect(epoch_history_truncate_start(&history, 25));
+
+    cr_expect(epoch_history_allows(&history, 24, -1));
+    cr_expect(epoch_history_allows(&history, 24, 2), "it went with the start");
+    cr_expect(epoch_history_allows(&history, 24, 4), "it goes on behind the start");
+    cr_expect_not(epoch_history_allows(&history, 24, 5));
+    cr_expect_not(epoch_history_allows(&history, 24, -2));
+    cr_expect_not(epoch_history_allows(&history, 24, INT32_MIN));
+}
+
+Test(epoch_history, batch_of_an_epoch_is_not_in_an_empty_history)
+{
+    cr_expect(epoch_history_clear(&history));
+
+    cr_expect(epoch_history_allows(&history, 24, -1));
+    cr_expect_not(epoch_history_allows(&history, 24, 0));
+    cr_expect_not(epoch_history_allows(&history, 24, -33554433));
 }
 
 Test(epoch_history, history_at_its_limit_gives_up_the_oldest)

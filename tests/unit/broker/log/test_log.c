@@ -248,6 +248,20 @@ static void expect_refusal(struct sim_file *file, uint64_t position, uint32_t bi
     cr_assert(sim_file_flip_bit(file, position + bit / 8, bit % 8));
 }
 
+/* Where the last segment's second batch begins. */
+static uint32_t second_batch(struct sim_file **out_file)
+{
+    struct sim_inode *inode =
+        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/first-0/00000000000000000063.log");
+    cr_assert_neq(inode, NULL);
+    uint8_t header[BATCH_HEADER_BYTES];
+    uint32_t position = 0;
+    cr_assert_eq(sim_file_read(&inode->file, 0, header, sizeof header), sizeof header);
+    cr_assert_eq(batch_measure(header, sizeof header, &position), STATUS_OK);
+    *out_file = &inode->file;
+    return position;
+}
+
 /* Base offset and leader epoch are not in the checksum; length and last offset decide what is
  * looked at. */
 Test(log, flipped_bit_of_a_batchs_header_hides_its_records_or_moves_them)
@@ -257,19 +271,34 @@ Test(log, flipped_bit_of_a_batchs_header_hides_its_records_or_moves_them)
     }
     cr_assert(log_rig_close(&rig));
     open_all();
-    struct sim_inode *inode =
-        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/first-0/00000000000000000063.log");
-    cr_assert_neq(inode, NULL);
-    uint8_t header[BATCH_HEADER_BYTES];
-    uint32_t position = 0;
-    cr_assert_eq(sim_file_read(&inode->file, 0, header, sizeof header), sizeof header);
-    cr_assert_eq(batch_measure(header, sizeof header, &position), STATUS_OK);
+    struct sim_file *file = NULL;
+    uint32_t position = second_batch(&file);
 
     for (uint32_t bit = 0; bit < (size_t)BATCH_HEADER_BYTES * 8; bit++) {
-        expect_refusal(&inode->file, position, bit);
+        expect_refusal(file, position, bit);
     }
 
     cr_expect_eq(log_rig_verify(first), 72);
+}
+
+/* The history has no entry for such a batch: first it is empty, then it begins behind it. */
+Test(log, flipped_epoch_of_a_batch_without_one_is_served)
+{
+    for (int i = 0; i < 24; i++) {
+        cr_assert_eq(log_rig_append_at(first, 3, 1000, -1, 1000), STATUS_OK);
+    }
+    for (int life = 0; life < 2; life++) {
+        cr_assert(log_rig_close(&rig));
+        open_all();
+        cr_expect_eq(log_latest_leader_epoch(first->log), life == 0 ? -1 : 5);
+        struct sim_file *file = NULL;
+        uint32_t position = second_batch(&file);
+        for (uint32_t bit = 12 * 8; bit < 16 * 8; bit++) {
+            expect_refusal(file, position, bit);
+        }
+        cr_expect_eq(log_rig_verify(first), log_end(first->log));
+        cr_assert_eq(log_rig_append_at(first, 3, 1000, 5, 1000), STATUS_OK);
+    }
 }
 
 /* The index says where the batch ends at which a search begins. */
