@@ -93,12 +93,6 @@ void tail_done(struct tail *self)
     *self = (struct tail){0};
 }
 
-struct tail_chunk *tail_first(const struct tail *self)
-{
-    return list_is_empty(&self->chunks) ? NULL
-                                        : container_of(self->chunks.next, struct tail_chunk, link);
-}
-
 struct tail_chunk *tail_last(const struct tail *self)
 {
     return list_is_empty(&self->chunks)

@@ -73,7 +73,6 @@ void tail_cache_shrink(struct tail_cache *self, size_t byte_count);
 void tail_init(struct tail *self, struct tail_cache *cache);
 void tail_done(struct tail *self); /* Drops all. Accepts a zeroed tail. */
 /* NULL: empty. */
-struct tail_chunk *tail_first(const struct tail *self);
 struct tail_chunk *tail_last(const struct tail *self);
 
 /* Where the next batches will lie. */

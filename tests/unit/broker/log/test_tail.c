@@ -93,7 +93,7 @@ Test(tail, chunks_that_are_not_written_stay_beyond_the_limit)
 Test(tail, pinned_chunk_outlives_its_place)
 {
     put(0);
-    struct tail_chunk *pinned = tail_chunk_ref(tail_first(&tail));
+    struct tail_chunk *pinned = tail_chunk_ref(tail_last(&tail));
     segment.written_bytes = CHUNK_BYTES;
     tail_cache_shrink(&cache, 0);
 
