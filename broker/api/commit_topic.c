@@ -3,8 +3,6 @@
 #include "broker/api/partition_ask.h"
 #include "proto/kafka/error_code.h"
 
-#include <string.h>
-
 void commit_topic_find(struct commit_topic *self, struct request *request, bool is_by_id)
 {
     const struct image *image = partition_map_image(request->shard->map);
@@ -17,10 +15,12 @@ void commit_topic_find(struct commit_topic *self, struct request *request, bool 
     }
     self->topic_id = self->topic->id;
     if (is_by_id) {
-        size_t byte_count = strlen(self->topic->name);
-        self->name.bytes = arena_copy_text(&request->arena, self->topic->name, byte_count);
-        self->name.byte_count = (int32_t)byte_count;
-        self->code = self->name.bytes == NULL ? ERROR_CODE_UNKNOWN_SERVER_ERROR : ERROR_CODE_NONE;
+        struct wire_text name = wire_text_of(self->topic->name);
+        if (request_keep_text(request, &name)) {
+            self->name = name;
+        } else {
+            self->code = ERROR_CODE_UNKNOWN_SERVER_ERROR;
+        }
     }
 }
 

@@ -15,8 +15,8 @@
 
 typedef struct kafka_txn_offset_commit_request_txn_offset_commit_request_topic topic_in;
 typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic_out;
-typedef struct kafka_offset_commit_request_offset_commit_request_topic commit_topic;
-typedef struct kafka_offset_commit_response_offset_commit_response_topic commit_topic_out;
+typedef struct kafka_offset_commit_request_offset_commit_request_topic commit_in;
+typedef struct kafka_offset_commit_response_offset_commit_response_topic commit_out;
 
 /* A commit of the group like any other, but in a transaction: on the shard of the group's partition
  * the transaction's coordinator is asked first. */
@@ -41,7 +41,7 @@ static void send(struct txn_offset_commit *self, int16_t code)
     out.topics =
         arena_take_array(&request->arena, (size_t)self->committed.topics_count, sizeof *out.topics);
     for (int32_t i = 0; out.topics != NULL && i < self->committed.topics_count; i++) {
-        const commit_topic_out *from = &self->committed.topics[i];
+        const commit_out *from = &self->committed.topics[i];
         topic_out *to = &out.topics[i];
         to->name = from->name;
         to->topic_id = from->topic_id;
@@ -145,8 +145,8 @@ static void post(struct txn_offset_commit *self)
     partition_ask_post(&self->call, shard, topic, index);
 }
 
-static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, commit_topic *topic,
-                          commit_topic_out *out)
+static bool prepare_topic(struct txn_offset_commit *self, const topic_in *in, commit_in *topic,
+                          commit_out *out)
 {
     struct request *request = self->ask.request;
     size_t count = (size_t)in->partitions_count;
