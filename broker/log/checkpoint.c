@@ -143,6 +143,7 @@ static enum status capture(struct checkpoint *self, struct log *log)
         .position = active == NULL ? 0 : active->byte_count,
     };
     capture->version = log->version;
+    capture->sequence = log->state.sequence;
     capture->is_changed = false;
     capture->is_overtaken = false;
     return STATUS_OK;
@@ -200,6 +201,14 @@ static void start_settling(struct checkpoint *self, struct log *log)
     disk_submit(self->store->disk, self->store->segment_lane, &settle->request);
 }
 
+/* The end alone does not tell: a truncation that is not flushed leaves everything below it durable,
+ * and must not reach the side files while the checkpoint before still counts what they have. */
+static bool is_in_journal(const struct log *log)
+{
+    return log->durable.end >= log->capture.mark.end &&
+           log->store->journal.flushed_sequence > log->capture.sequence;
+}
+
 /* As far as this log can go now. */
 static void advance(struct checkpoint *self, struct log *log)
 {
@@ -212,7 +221,7 @@ static void advance(struct checkpoint *self, struct log *log)
         capture_again(self, log);
         return;
     }
-    if (capture->state == LOG_CAPTURE_FLUSHING && log->durable.end >= capture->mark.end) {
+    if (capture->state == LOG_CAPTURE_FLUSHING && is_in_journal(log)) {
         capture->state = LOG_CAPTURE_WRITING;
         if (!write_behind_is_done(log)) {
             write_behind_all(log); /* May come back to us from inside. */

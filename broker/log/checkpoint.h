@@ -1,12 +1,12 @@
 /* Makes the journal's space free again: segments durable, then one file that says so.
  *
  * A round begins with a cut in the journal. Each log that changed is captured at a moment of its
- * own (state, producer snapshot, index entries), then its bytes up to there are flushed (journal),
- * written and settled (synced; sides, epoch file). Its entry carries the sequence of the last
- * record in it, so replay skips what it has. A log whose bytes are taken back meanwhile, or whose
- * segments go before they were written, is captured again. When all are settled (a round of many
- * logs is made durable by one flush of everything then), `checkpoint-<shard>` is replaced and the
- * journal before the cut is free. A full disk only delays a round.
+ * own (state, producer snapshot, index entries), then its records up to there are flushed
+ * (journal), bytes written and all settled (synced; sides, epoch file). Its entry carries the
+ * sequence of the last record in it, so replay skips what it has. A log whose bytes are taken back
+ * meanwhile, or whose segments go before they were written, is captured again. When all are settled
+ * (a round of many logs is made durable by one flush of everything then), `checkpoint-<shard>` is
+ * replaced and the journal before the cut is free. A full disk only delays a round.
  *
  * Owner: the store. Loop: the shard's; the segment lane works. Limits: CHECKPOINT_LOGS_MAX under
  * way at once. */

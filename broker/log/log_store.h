@@ -47,6 +47,7 @@ struct log_capture {
     bool is_changed;   /* Since the last capture. */
     bool is_overtaken; /* A segment of it went before all its bytes were in its file. */
     uint32_t version;
+    uint64_t sequence; /* Of the last record in it. */
     struct log_mark mark;
     struct checkpoint_settle *settle; /* Owned. */
     uint8_t *pending;                 /* Owned; the entry once it is settled. */

@@ -1,5 +1,6 @@
 /* Goal: what was acknowledged is there after any end of the process, and nothing else is.
  * Method: a store on a simulated disk, small segments and a small journal, kills and power cuts. */
+#include "broker/log/checkpoint.h"
 #include "proto/record/batch_iterator.h"
 #include "tests/rig/log_rig.h"
 
@@ -162,6 +163,77 @@ Test(log, checkpoint_counts_bytes_of_a_dropped_segment_that_nobody_wrote)
         cr_expect(log_start(first->log) == start || log_start(first->log) == end);
         cr_assert_eq(log_rig_verify(first), log_end(first->log), "life %u", life);
     }
+}
+
+static void abort_inside(void *context)
+{
+    int64_t end = log_end(first->log);
+    const struct log_aborted_txn aborted = {
+        .producer_id = 7, .first_offset = end - 6, .last_offset = end - 1};
+    *(enum status *)context = log_append_aborted_txn(first->log, &aborted);
+}
+
+/* Two batches and, of a transaction that they do not tell of, that it was aborted. */
+static void append_aborted(void)
+{
+    enum status status = STATUS_UNKNOWN;
+    cr_assert_eq(log_rig_append(first, 3, 20), STATUS_OK);
+    cr_assert_eq(log_rig_append(first, 3, 20), STATUS_OK);
+    cr_assert(sim_node_run(rig.node, abort_inside, &status));
+    cr_assert_eq(status, STATUS_OK);
+}
+
+static void count_inside(void *context)
+{
+    static struct log_aborted_txn aborted[200];
+    enum status status = log_list_aborted_txns(first->log, 0, log_end(first->log), aborted,
+                                               sizeof aborted / sizeof aborted[0], context);
+    cr_assert_eq(status, STATUS_OK);
+}
+
+static uint32_t count_aborted(void)
+{
+    uint32_t count = 0;
+    cr_assert(sim_node_run(rig.node, count_inside, &count));
+    return count;
+}
+
+static void begin_checkpoint_inside(void *context)
+{
+    checkpoint_begin(context);
+}
+
+/* The file of the transaction index is made anew after a cut. When the cut is lost, the checkpoint
+ * before counts entries of the former file, which nothing else knows. */
+Test(log, checkpoint_of_a_truncation_that_is_not_flushed_loses_aborted_transactions)
+{
+    uint32_t lost_count = 0;
+    struct log_rig_log *second = log_rig_add(&rig, "second", 2, 0);
+    log_rig_lose_power(&rig);
+    open_all();
+    append_aborted();
+    for (uint32_t life = 0; life < 60; life++) {
+        append_aborted();
+        cr_assert(log_rig_close(&rig));
+        open_all();
+        uint32_t count = count_aborted();
+        int64_t end = log_end(first->log);
+
+        /* The journal is busy with this for a while. */
+        cr_assert_eq(log_rig_append(second, 1, 30000), STATUS_OK);
+        sim_world_run_for(rig.world, SIM_US);
+        cr_assert_eq(log_rig_truncate(first, end - 3), STATUS_OK);
+        cr_assert(sim_node_run(rig.node, begin_checkpoint_inside, rig.store));
+        sim_world_run_for(rig.world, life * 40 * SIM_US);
+        log_rig_lose_power(&rig);
+        open_all();
+
+        bool is_lost = log_end(first->log) == end;
+        cr_expect(is_lost || log_end(first->log) == end - 3);
+        cr_expect_eq(count_aborted(), is_lost ? count : count - 1, "life %u", life);
+        lost_count += is_lost;
+    }
+    cr_expect(lost_count > 0 && lost_count < 60, "%u of 60", lost_count);
 }
 
 /* The start lies in [3, 6), and that batch goes. */
