@@ -1,6 +1,7 @@
 #include "processor/operator/route_record.h"
 
 #include "processor/state/group_key.h"
+#include "proto/record/record_frame.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -176,6 +177,18 @@ static struct group *read_group(struct wire_reader *reader, struct state_codec *
     return state_codec_read(codec, window_start, key, reader);
 }
 
+/* Whoever goes through them later relies on it: they stand here without the record around them. */
+static bool are_headers(struct wire_bytes bytes, uint32_t count)
+{
+    /* A header has two bytes at least. */
+    if (bytes.byte_count < 0 || count > (uint32_t)bytes.byte_count / 2) {
+        return false;
+    }
+    const uint8_t *end = bytes.bytes + bytes.byte_count;
+    bool has_odd = false; /* May be: such a value is read as null. */
+    return record_frame_headers(bytes.bytes, end, (int32_t)count, &has_odd) == end;
+}
+
 static void read_origin(struct wire_reader *reader, struct late_row *origin)
 {
     origin->partition = wire_read_int32(reader);
@@ -185,9 +198,7 @@ static void read_origin(struct wire_reader *reader, struct late_row *origin)
     origin->value = read_bytes(reader);
     uint32_t header_count = wire_read_uvarint32(reader);
     struct wire_bytes headers = read_raw(reader, wire_read_uvarint32(reader));
-    /* A header has two bytes at least. */
-    if (wire_reader_status(reader) != STATUS_OK || headers.byte_count < 0 ||
-        header_count > (uint32_t)headers.byte_count / 2) {
+    if (wire_reader_status(reader) != STATUS_OK || !are_headers(headers, header_count)) {
         wire_reader_fail(reader, STATUS_CORRUPT);
         return;
     }

@@ -55,7 +55,8 @@ struct record_header {
     int32_t left_count;
 };
 
-/* Before the first header of a record that record_iterator_next() returned. */
+/* Before the first header of a record that record_iterator_next() returned, or whose headers passed
+ * record_frame_headers(). */
 void record_header_init(struct record_header *self, const struct record *record);
 /* Moves to the next one; false: there is none. */
 bool record_header_next(struct record_header *self);

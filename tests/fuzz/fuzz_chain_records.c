@@ -6,6 +6,7 @@
  * snapshot must be the same bytes. */
 #include "processor/operator/emission.h"
 #include "processor/operator/merging_aggregation.h"
+#include "proto/record/record_iterator.h"
 #include "proto/sys/check.h"
 
 #include <string.h>
@@ -96,6 +97,15 @@ static enum status on_late(void *context, const struct late_row *late)
     (void)context;
     check(late->header_count >= 0);
     check(late->headers <= late->headers_end);
+    /* As the sink goes through them. */
+    struct record whole = {.headers = late->headers,
+                           .headers_end = late->headers_end,
+                           .header_count = late->header_count};
+    struct record_header header;
+    record_header_init(&header, &whole);
+    while (record_header_next(&header)) {
+        check(header.key.byte_count >= 0);
+    }
     return STATUS_OK;
 }
 

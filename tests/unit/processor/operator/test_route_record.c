@@ -24,6 +24,8 @@ static const uint8_t golden[] = {
     3,                                      /* A mark. */
     0, 0, 0,   5,   1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
 
+#define MARK_BYTES 14U
+
 static struct state_codec codec;
 static struct route_record_writer writer;
 static struct arena arena;
@@ -168,6 +170,33 @@ Test(route_record, cut_record_ends_between_entries_or_is_corrupt)
         cr_expect(status == STATUS_CORRUPT || status == STATUS_NOT_FOUND, "at %zu", i);
     }
     cr_expect_eq(whole_count, 3); /* The head alone, and behind two entries. */
+}
+
+Test(route_record, headers_that_are_none_are_corrupt)
+{
+    static const uint8_t broken[][4] = {
+        {3, 4, 'h', 1},   /* The key reaches beyond the end. */
+        {3, 1, 'h', 1},   /* No key. */
+        {3, 2, 'h', 2},   /* So does the value. */
+        {3, 2, 'h', 128}, /* A length that is cut. */
+        {3, 0, 0, 0},     /* A byte behind the last one. */
+    };
+    const size_t at = sizeof golden - MARK_BYTES - 4; /* Their length, before the mark. */
+    uint8_t changed[sizeof golden];
+    uint32_t count = 0;
+    memcpy(changed, golden, sizeof golden);
+    cr_assert_arr_eq(changed + at, ((uint8_t[]){3, 2, 'h', 1}), 4);
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        memcpy(changed + at, broken[i], sizeof broken[i]);
+        cr_expect_eq(read_all(bytes_of(changed, sizeof changed), &count), STATUS_CORRUPT, "%zu", i);
+        cr_expect_eq(count, 1);
+    }
+    memcpy(changed, golden, sizeof golden);
+    changed[at - 1] = 0; /* None, and yet three bytes of them. */
+    cr_expect_eq(read_all(bytes_of(changed, sizeof changed), &count), STATUS_CORRUPT);
+    memcpy(changed, golden, sizeof golden);
+    changed[at + 3] = 3; /* A length of -2 is null, as in any record. */
+    cr_expect_eq(read_all(bytes_of(changed, sizeof changed), &count), STATUS_NOT_FOUND);
 }
 
 Test(route_record, what_is_newer_is_unsupported)
