@@ -42,8 +42,8 @@ bool group_wait_moved(struct group_wait *self, int16_t error_code)
 {
     self->is_moved = error_code == ERROR_CODE_NOT_COORDINATOR ||
                      error_code == ERROR_CODE_COORDINATOR_NOT_AVAILABLE;
-    if (self->is_moved) {
-        self->admin.op.error_code = ERROR_CODE_NONE;
+    if (self->is_moved && !self->has_moved) {
+        self->admin.op.error_code = ERROR_CODE_NONE; /* Else it is asked again after a pause. */
     }
     return self->is_moved;
 }
@@ -68,6 +68,7 @@ int group_wait_run(struct millrace_client *client, struct group_wait *self, int6
 {
     const struct admin_op op = self->admin.op;
     self->is_doubtful = false;
+    self->has_moved = false;
     for (int64_t attempt_ms = FIRST_ATTEMPT_MS;; attempt_ms *= 2) {
         int code = find(client, self, until_ns, what, error);
         if (code != MILLRACE_OK) {
@@ -81,7 +82,9 @@ int group_wait_run(struct millrace_client *client, struct group_wait *self, int6
         code = admin_wait_run(client, &self->admin, is_last ? until_ns : attempt_ns, what, error);
         self->is_doubtful |= self->admin.op.is_doubtful;
         bool is_gone = code == MILLRACE_UNREACHABLE || code == MILLRACE_TIMEOUT;
-        if (!self->is_moved && (is_last || !is_gone)) {
+        bool is_elsewhere = self->is_moved && !self->has_moved; /* It has not ended as a failure. */
+        self->has_moved |= self->is_moved;
+        if (!is_elsewhere && (is_last || !(self->is_moved || is_gone))) {
             return code;
         }
     }

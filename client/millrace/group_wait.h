@@ -9,10 +9,11 @@
 #include "client/millrace/admin_wait.h"
 
 struct group_wait {
-    struct admin_wait admin; /* What to ask; whom is found. Its take may call group_wait_moved(). */
+    struct admin_wait admin; /* What to ask; whom is found. Its take calls group_wait_moved(). */
     struct millrace_bytes group;
     int32_t coordinator; /* Out. -1: not known. */
     bool is_moved;
+    bool has_moved;   /* Who says so once more is first asked again, with pauses. */
     bool is_doubtful; /* As the operation's, over all whom it was asked of. */
 };
 
@@ -20,5 +21,5 @@ struct group_wait {
 int group_wait_run(struct millrace_client *client, struct group_wait *self, int64_t until_ns,
                    const char *what, struct millrace_error *error);
 /* Loop, from a take: true where `error_code` says that another broker must be asked, which will
- * happen; the take returns OK then. */
+ * happen while there is time; the take returns OK then. Called for every answer. */
 bool group_wait_moved(struct group_wait *self, int16_t error_code);

@@ -248,8 +248,7 @@ static enum status describe_take(struct admin_op *op)
     }
     const struct kafka_describe_groups_response_described_group *group = &answer.groups[0];
     op->error_code = group->error_code;
-    if (op->error_code != ERROR_CODE_NONE) {
-        (void)group_wait_moved(&self->wait, op->error_code);
+    if (group_wait_moved(&self->wait, op->error_code) || op->error_code != ERROR_CODE_NONE) {
         return STATUS_OK;
     }
     result->is_absent = wire_text_equals(group->group_state, "Dead");
@@ -282,8 +281,7 @@ static enum status offsets_take(struct admin_op *op)
     TRY(kafka_offset_fetch_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
                                            &answer));
     op->error_code = answer.error_code;
-    if (op->error_code != ERROR_CODE_NONE) {
-        (void)group_wait_moved(&self->wait, op->error_code);
+    if (group_wait_moved(&self->wait, op->error_code) || op->error_code != ERROR_CODE_NONE) {
         return STATUS_OK;
     }
     for (int32_t i = 0; i < answer.topics_count; i++) {
