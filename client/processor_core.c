@@ -301,7 +301,8 @@ static void describe_on_done(struct coordinator_op *op, enum status status)
     list_for_each_removable(link, &self->asks)
     {
         struct processor_ask *ask = container_of(link, struct processor_ask, in_core);
-        if (!self->is_closing && !ask->is_calling && !ask->timer.is_armed) {
+        if (!self->is_closing && ask->waits_for_look) {
+            timer_stop(&ask->timer);
             ask_step(ask);
         }
     }
@@ -330,6 +331,7 @@ static void look(struct processor_core *self)
 static void ask_step(struct processor_ask *ask)
 {
     struct processor_core *self = ask->core;
+    ask->waits_for_look = false;
     if (ask->target != NULL) {
         ask_send_to(ask, need_peer(self, ask->target));
         return;
@@ -340,7 +342,9 @@ static void ask_step(struct processor_ask *ask)
     }
     bool may_look = loop_now_ns(self->options.loop) >= self->look_not_before_ns;
     if (!self->is_known && may_look) {
-        look(self); /* Its end goes on with this ask. */
+        ask->waits_for_look = true; /* Its end goes on with this ask. */
+        timer_start_at(&ask->timer, ask->deadline_ns);
+        look(self);
     } else if (self->peer_count == 0) {
         self->is_known = false;
         ask_again(ask, self->look_status == STATUS_OK ? STATUS_NOT_FOUND : self->look_status);
@@ -397,6 +401,7 @@ void processor_core_run(struct processor_core *self, struct processor_ask *ask)
     ask->answer = (struct wire_bytes){0};
     ask->call = (struct link_call){0};
     ask->is_calling = false;
+    ask->waits_for_look = false;
     ask->last_status = STATUS_TIMEOUT;
     list_init(&ask->in_core);
     list_append(&self->asks, &ask->in_core);

@@ -40,6 +40,7 @@ struct processor_ask {
     struct retry retry;
     enum status last_status;
     bool is_calling;
+    bool waits_for_look;
 };
 
 void processor_core_ask_done(struct processor_ask *ask); /* Accepts a zeroed one. */

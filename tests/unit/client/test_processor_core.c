@@ -409,6 +409,20 @@ Test(processor_core, a_first_look_at_a_rebalance_finds_nobody)
     cr_expect_eq(subject.peer_count, 2);
 }
 
+Test(processor_core, an_ask_outlives_its_deadline_while_no_broker_is_there)
+{
+    rig_kill(0);
+
+    start_ask(NULL);
+    ask.deadline_ns = loop_now_ns(rig_loop) + 500 * CLOCK_NS_PER_MS;
+    rig_run_ms(600);
+    cr_expect_eq(done_count, 1);
+    cr_expect_eq(done_status, STATUS_TIMEOUT);
+
+    rig_revive(0);
+    rig_run_ms(8000);
+}
+
 Test(processor_core, a_look_ends_in_time_without_brokers)
 {
     rig_kill(0);
