@@ -43,6 +43,7 @@ static void create_encode(struct admin_op *op, struct wire_writer *writer)
 
 static enum status create_take(struct admin_op *op)
 {
+    const struct topic_calls_wanted *wanted = op->subject;
     struct kafka_create_topics_response answer;
     TRY(kafka_create_topics_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
                                             &answer));
@@ -51,7 +52,8 @@ static enum status create_take(struct admin_op *op)
     }
     op->error_code = answer.topics[0].error_code;
     admin_core_say(op, answer.topics[0].error_message);
-    if (op->error_code == ERROR_CODE_TOPIC_ALREADY_EXISTS && op->is_doubtful) {
+    bool is_ours = op->is_doubtful && !wanted->is_dry_run;
+    if (op->error_code == ERROR_CODE_TOPIC_ALREADY_EXISTS && is_ours) {
         op->error_code = ERROR_CODE_NONE; /* An earlier try of ours, whose answer was lost. */
     }
     return STATUS_OK;

@@ -205,6 +205,18 @@ Test(topic_calls, a_create_whose_answer_was_lost_has_succeeded)
     cr_expect_eq(cluster.request_counts[API_KEY_CREATE_TOPICS], 2);
 }
 
+Test(topic_calls, a_dry_run_whose_answer_was_lost_finds_the_name_free)
+{
+    struct topic_calls_wanted wanted = {.is_dry_run = true};
+    break_count = 1;
+
+    run(topic_calls_create(topic(), &wanted));
+
+    cr_expect_eq(done_status, STATUS_OK);
+    cr_expect_eq(op.error_code, ERROR_CODE_TOPIC_ALREADY_EXISTS);
+    cr_expect_eq(cluster.request_counts[API_KEY_CREATE_TOPICS], 2);
+}
+
 Test(topic_calls, a_delete_whose_answer_was_lost_is_asked_until_its_time_is_over)
 {
     break_count = 1;
