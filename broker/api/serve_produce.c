@@ -153,7 +153,6 @@ static void ask_gate(struct produce_item *item, struct partition *partition)
     item->gate.pass = (struct txn_pass){.producer_id = batch_producer_id(&batch),
                                         .producer_epoch = batch_producer_epoch(&batch)};
     item->gate.transactional_id = self->in.transactional_id;
-    item->gate.topic = wire_text_of(partition_topic_name(partition));
     item->gate.index = item->call.index;
     item->gate.is_adding = self->request->context.api_version >= VERSION_OF_IMPLICIT_ADDING;
     item->gate.on_answered = gate_on_answered;
@@ -252,6 +251,15 @@ static bool check_batch(struct produce *self, const struct image_topic *topic,
     return true;
 }
 
+/* For the gate: the topic may be gone, here and in the image, before it answers. */
+static bool keep_topic(struct produce *self, const struct image_topic *topic,
+                       struct produce_item *item)
+{
+    item->gate.topic = wire_text_of(topic->name);
+    return self->in.transactional_id.byte_count < 0 ||
+           request_keep_text(self->request, &item->gate.topic);
+}
+
 static void start_partition(struct produce *self, const struct image_topic *topic,
                             const struct kafka_produce_request_partition_produce_data *in,
                             struct kafka_produce_response_partition_produce_response *out)
@@ -264,7 +272,7 @@ static void start_partition(struct produce *self, const struct image_topic *topi
         return;
     }
     struct produce_item *item = arena_take_array(&self->request->arena, 1, sizeof *item);
-    if (item == NULL) {
+    if (item == NULL || !keep_topic(self, topic, item)) {
         fail(self, out, ERROR_CODE_KAFKA_STORAGE_ERROR, "the request is larger than its memory");
         return;
     }

@@ -1,6 +1,10 @@
 /* Goal: nothing gets into a partition that the transaction's coordinator does not know of, so that
  * nothing holds up its last stable offset (KIP-890).
  * Method: producers speak frames to a whole broker in the simulated world. */
+#include "broker/coordinator/ledger_key.h"
+#include "broker/partition/partition_map.h"
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/describe_quorum.h"
 #include "proto/kafka/error_code.h"
 #include "tests/rig/group_talk.h"
 #include "tests/rig/kafka_talk.h"
@@ -79,10 +83,13 @@ Test(txn_gate, strangers_are_refused)
 }
 
 /* Asks without waiting for the answer. */
-static void ask_write(struct txn_talk *talk, int32_t sequence)
+static void ask_write(struct txn_talk *talk, int32_t partition, int32_t sequence)
 {
-    struct kafka_talk_produce produce = {
-        .topic = "t", .acks = -1, .version = 12, .transactional_id = talk->id};
+    struct kafka_talk_produce produce = {.topic = "t",
+                                         .partition = partition,
+                                         .acks = -1,
+                                         .version = 12,
+                                         .transactional_id = talk->id};
     struct kafka_talk_batch batch = {.producer_id = talk->producer_id,
                                      .producer_epoch = talk->producer_epoch,
                                      .base_sequence = sequence,
@@ -94,7 +101,7 @@ static void ask_write(struct txn_talk *talk, int32_t sequence)
 Test(txn_gate, batches_that_come_together_keep_their_order)
 {
     for (int32_t sequence = 0; sequence < 5; sequence++) {
-        ask_write(&new, sequence);
+        ask_write(&new, 0, sequence);
     }
     for (int32_t i = 0; i < 5; i++) {
         struct kafka_produce_response answer;
@@ -143,4 +150,104 @@ Test(txn_gate, a_partition_that_is_not_there_is_not_added_and_nothing_else_is)
     struct txn_talk stranger = old;
     stranger.producer_id += 1;
     cr_expect_eq(txn_talk_add(&stranger, 0), ERROR_CODE_INVALID_PRODUCER_ID_MAPPING);
+}
+
+/* ---- the coordinator is another broker ---- */
+
+static int32_t quorum_leader(struct wire_client *asked)
+{
+    struct kafka_describe_quorum_request_partition_data partition = {.partition_index = 0};
+    struct kafka_describe_quorum_request_topic_data topic = {.topic_name =
+                                                                 wire_text_of("__cluster_metadata"),
+                                                             .partitions = &partition,
+                                                             .partitions_count = 1};
+    struct kafka_describe_quorum_request request = {.topics = &topic, .topics_count = 1};
+    struct kafka_describe_quorum_response answer;
+    cr_assert(wire_client_call(asked, API_KEY_DESCRIBE_QUORUM, 2, &request, &answer));
+    cr_assert_eq(answer.error_code, 0);
+    return answer.topics[0].partitions[0].leader_id;
+}
+
+static const struct image *image_of(uint32_t broker)
+{
+    const struct broker_life *life = world.brokers[broker].node->state;
+    return partition_map_image(broker_partitions(life->broker, 0));
+}
+
+/* An id whose coordinator does not lead the quorum; begins with it. */
+static int32_t begin_elsewhere(struct txn_talk *talk, int32_t controller)
+{
+    static const char *const ids[] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+    const struct image_topic *txns =
+        image_topic_by_name(image_of(0), wire_text_of("__transaction_state"));
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        int32_t index = ledger_key_partition(wire_text_of(ids[i]), txns->partition_count);
+        int32_t coordinator = txns->partitions[index].leader;
+        if (coordinator != controller) {
+            *talk = (struct txn_talk){.client = &client, .id = ids[i], .is_new = true};
+            wire_client_open(&client, &world, (uint32_t)coordinator - 1);
+            cr_assert_eq(txn_talk_begin(talk), 0);
+            wire_client_close(&client);
+            return coordinator;
+        }
+    }
+    cr_assert_fail("the quorum's leader coordinates all of them");
+    return -1;
+}
+
+/* A partition of "t" at that broker, behind `after`. */
+static int32_t partition_at(int32_t broker_id, int32_t after)
+{
+    const struct image_topic *topic = image_topic_by_name(image_of(0), wire_text_of("t"));
+    for (int32_t i = after + 1; i < (int32_t)topic->partition_count; i++) {
+        if (topic->partitions[i].leader == broker_id) {
+            return i;
+        }
+    }
+    cr_assert_fail("broker %d leads too few", broker_id);
+    return -1;
+}
+
+static void make_cluster(void)
+{
+    static const char *const three[] = {"internal.topic.partitions=3", NULL};
+    struct broker_world_options options = {.broker_count = 3, .settings = three};
+    wire_client_close(&client);
+    broker_world_done(&world);
+    broker_world_init(&world, &options, NULL);
+    broker_world_start_all(&world);
+    wire_client_open(&client, &world, 0);
+    cr_assert_eq(kafka_talk_create(&client, "t", 6, 1, NULL), 0);
+    txn_talk_find(&client, "0");
+    broker_world_run_ms(&world, 1000);
+}
+
+Test(txn_gate, a_topic_that_went_while_the_coordinator_was_asked_is_not_looked_at_any_more)
+{
+    make_cluster();
+    int32_t controller = quorum_leader(&client);
+    wire_client_close(&client);
+    struct txn_talk talk;
+    int32_t coordinator = begin_elsewhere(&talk, controller);
+    int32_t leader = 6 - controller - coordinator;
+    int32_t first = partition_at(leader, -1);
+    int32_t second = partition_at(leader, first);
+    wire_client_open(&client, &world, (uint32_t)leader - 1);
+    cr_assert_eq(txn_talk_write(&talk, first), 0); /* The two brokers are connected now. */
+
+    sim_network_cut_one_way(world.brokers[coordinator - 1].node, world.brokers[leader - 1].node);
+    ask_write(&talk, second, 0);
+    cr_assert(wire_client_is_quiet_for(&client, 20));
+    struct wire_client deleter;
+    wire_client_open(&deleter, &world, (uint32_t)controller - 1);
+    cr_assert_eq(kafka_talk_delete(&deleter, "t"), 0);
+    wire_client_close(&deleter);
+    cr_assert(wire_client_is_quiet_for(&client, 150));
+    sim_network_heal(world.brokers[coordinator - 1].node, world.brokers[leader - 1].node);
+
+    struct kafka_produce_response answer;
+    cr_assert(wire_client_answer(&client, API_KEY_PRODUCE, 12, client.correlation_id, &answer));
+    cr_expect_eq(answer.responses[0].partition_responses[0].error_code,
+                 ERROR_CODE_NOT_LEADER_OR_FOLLOWER, "%d",
+                 answer.responses[0].partition_responses[0].error_code);
 }
