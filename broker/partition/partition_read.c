@@ -63,11 +63,23 @@ static void complete(struct partition_read *read, enum status status)
     finish(read, fault);
 }
 
+/* While the disk was asked a follower's log may have been cut and gone on differently (an unclean
+ * election): the mark that the read began with does not count then, nor where the log begins or
+ * ends. */
+static bool has_lost_its_history(const struct partition *self, const struct partition_read *read,
+                                 enum status status)
+{
+    int64_t next_offset = read->log_read.next_offset;
+    int64_t reached = next_offset > read->offset ? next_offset : read->offset;
+    return reached > partition_state_limit(self, read->isolation) ||
+           (status == STATUS_OUT_OF_RANGE && self->role != PARTITION_ROLE_LEADER);
+}
+
 static void read_on_done(struct log_read *log_read, enum status status)
 {
     struct partition_read *read = container_of(log_read, struct partition_read, log_read);
     struct partition *self = read->partition;
-    if (self->is_gone) {
+    if (self->is_gone || has_lost_its_history(self, read, status)) {
         finish(read, PARTITION_FAULT_NOT_LEADER);
     } else {
         complete(read, status);
