@@ -196,8 +196,11 @@ static void entry_answered(struct produce_call *self, struct produce_call_entry 
         return;
     }
     if (code == ERROR_CODE_INVALID_PRODUCER_EPOCH || code == ERROR_CODE_PRODUCER_FENCED) {
-        self->core->fatal_status = STATUS_FENCED;
-        self->core->fatal_code = code;
+        /* With a gate, a newer epoch may be ours: its owner asks the coordinator. */
+        if (code == ERROR_CODE_PRODUCER_FENCED || self->core->options.gate == NULL) {
+            self->core->fatal_status = STATUS_FENCED;
+            self->core->fatal_code = code;
+        }
         entry_fail(self, entry, STATUS_FENCED, code);
         return;
     }

@@ -47,7 +47,7 @@ struct millrace_producer_options {
     millrace_on_delivery *on_delivery; /* May be NULL: then ask millrace_producer_flush(). */
     void *context;
     struct millrace_bytes transactional_id; /* Null: no transactions. */
-    int64_t transaction_timeout_ms;         /* 0: 60,000. */
+    int64_t transaction_timeout_ms;         /* After it the coordinator aborts. 0: 60,000. */
 };
 
 /* Does not wait. `options` may be NULL. */
@@ -121,9 +121,16 @@ MILLRACE_EXPORT int millrace_producer_send_offsets_as(struct millrace_producer *
                                                       const struct millrace_offset *offsets,
                                                       size_t offset_count, int64_t timeout_ms,
                                                       struct millrace_error *error);
-/* Flushes, then commits. Where error.must_abort is set, abort. */
+/* Flushes, then commits. error.must_abort: the transaction is not and will not be committed: abort
+ * it, then begin the next. So it is when a record or an offset was refused, and when the
+ * transaction took longer than transaction_timeout_ms, so that the coordinator has aborted it
+ * (INVALID_TXN_STATE, or INVALID_PRODUCER_EPOCH where a write hears it first).
+ * MILLRACE_PRODUCER_FENCED, with error.is_fatal: another producer has the transactional id, or a
+ * cluster without transaction.version 2 says so of a commit that was late. */
 MILLRACE_EXPORT int millrace_producer_commit(struct millrace_producer *producer, int64_t timeout_ms,
                                              struct millrace_error *error);
+/* Nothing of the transaction is ever seen by committed readers. MILLRACE_PRODUCER_FENCED: the same
+ * is true, but another producer has the id, and this one must be closed. */
 MILLRACE_EXPORT int millrace_producer_abort(struct millrace_producer *producer, int64_t timeout_ms,
                                             struct millrace_error *error);
 

@@ -19,10 +19,12 @@
 
 /* ---- what has happened ---- */
 
-/* No later operation can make this good: what the broker said is about us, not the transaction. */
+/* No later operation can make this good: what the broker said is about us, not the transaction.
+ * INVALID_PRODUCER_EPOCH may be about either: the epoch also rises when the coordinator aborts what
+ * has taken too long. Whose the id is then, the abort finds out. */
 static bool is_fatal_code(int16_t code)
 {
-    return code == ERROR_CODE_INVALID_PRODUCER_EPOCH || code == ERROR_CODE_PRODUCER_FENCED ||
+    return code == ERROR_CODE_PRODUCER_FENCED ||
            code == ERROR_CODE_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
            code == ERROR_CODE_CLUSTER_AUTHORIZATION_FAILED ||
            code == ERROR_CODE_INVALID_PRODUCER_ID_MAPPING ||
@@ -87,6 +89,9 @@ static void die(struct txn_core *self, struct txn_core_outcome outcome)
         return;
     }
     outcome.is_fatal = true;
+    if (outcome.error_code == ERROR_CODE_INVALID_PRODUCER_EPOCH) {
+        outcome.error_code = ERROR_CODE_PRODUCER_FENCED; /* Old coordinators have no such code. */
+    }
     self->state = TXN_CORE_DEAD;
     self->fault = outcome;
     if (self->on_done != NULL && !self->has_outcome) {
@@ -112,6 +117,7 @@ void txn_core_break(struct txn_core *self, enum status status, int16_t error_cod
         die(self, outcome);
         return;
     }
+    self->has_writes |= error_code == ERROR_CODE_INVALID_PRODUCER_EPOCH; /* The abort must ask. */
     if (!is_sending(self)) {
         return;
     }
@@ -212,19 +218,22 @@ static void identify_on_done(struct coordinator_op *op, enum status status)
         return;
     }
     self->needs_identity = false;
+    self->is_contested = false;
     self->state = TXN_CORE_READY;
     finish(self, (struct txn_core_outcome){.status = STATUS_OK});
 }
 
 static void identify_begin(struct txn_core *self)
 {
-    self->identify = (struct coordinator_op){.api_key = API_KEY_INIT_PRODUCER_ID,
-                                             .version_max = IDENTITY_VERSION_MAX,
-                                             .lane = CLUSTER_LANE_SHORT,
-                                             .deadline_ns = INT64_MAX,
-                                             .encode = identify_encode,
-                                             .take = identify_take,
-                                             .on_done = identify_on_done};
+    self->identify =
+        (struct coordinator_op){.api_key = API_KEY_INIT_PRODUCER_ID,
+                                .version_min = self->is_contested ? IDENTITY_VERSION_RENEWAL : 0,
+                                .version_max = IDENTITY_VERSION_MAX,
+                                .lane = CLUSTER_LANE_SHORT,
+                                .deadline_ns = INT64_MAX,
+                                .encode = identify_encode,
+                                .take = identify_take,
+                                .on_done = identify_on_done};
     self->is_identifying = true;
     coordinator_core_run(&self->coordinator, &self->identify);
 }
@@ -361,6 +370,21 @@ static void ended(struct txn_core *self)
     finish(self, (struct txn_core_outcome){.status = STATUS_OK});
 }
 
+/* The transaction was not committed and never will be. INVALID_TXN_STATE: its time was over, and
+ * the coordinator has aborted it. */
+static bool is_uncommitted_code(int16_t code)
+{
+    return code == ERROR_CODE_TRANSACTION_ABORTABLE || code == ERROR_CODE_INVALID_TXN_STATE ||
+           code == ERROR_CODE_INVALID_PRODUCER_EPOCH;
+}
+
+/* Answers to an abort behind which InitProducerId says whether the id is still ours (KIP-360). */
+static bool is_judged_by_claim(int16_t code)
+{
+    return code == ERROR_CODE_INVALID_TXN_STATE || code == ERROR_CODE_PRODUCER_FENCED ||
+           code == ERROR_CODE_INVALID_PRODUCER_EPOCH;
+}
+
 static void end_on_done(struct coordinator_op *op, enum status status)
 {
     struct txn_core *self = container_of(op, struct txn_core, end);
@@ -373,13 +397,15 @@ static void end_on_done(struct coordinator_op *op, enum status status)
         ended(self);
         return;
     }
-    if (self->is_commit && op->error_code == ERROR_CODE_TRANSACTION_ABORTABLE) {
+    if (self->is_commit && is_uncommitted_code(op->error_code)) {
         txn_core_break(self, status, op->error_code);
         return;
     }
-    if (!self->is_commit && self->needs_identity &&
-        op->error_code == ERROR_CODE_INVALID_TXN_STATE) {
-        ended(self); /* There was nothing to abort: what should have begun it never arrived. */
+    if (!self->is_commit && self->needs_identity && is_judged_by_claim(op->error_code)) {
+        /* Either there was nothing to abort: what should have begun it never arrived. Or the
+         * coordinator has done it, with an epoch that was not ours, or another one has the id. */
+        self->is_contested = op->error_code != ERROR_CODE_INVALID_TXN_STATE;
+        ended(self);
         return;
     }
     die(self, outcome_of(status, op->error_code));

@@ -5,7 +5,10 @@
  * and commit becomes visible by the commit. Where the cluster finalizes transaction.version 2 or
  * more, a write adds its partition by itself and every end raises the producer epoch (KIP-890);
  * else each partition is added before its first batch leaves. Whatever breaks on the way is tried
- * again with the same sequences until it is done, is refused for good, or time is over.
+ * again with the same sequences until it is done, is refused for good, or time is over. A
+ * transaction that the coordinator has aborted, since its own time was over, is broken: a write
+ * hears INVALID_PRODUCER_EPOCH, a commit INVALID_TXN_STATE. The abort asks whose the id is: ours,
+ * then the next one begins with a new epoch; or another one's, then this core is dead.
  *
  *     NEW -start-> READY -begin-> OPEN -commit, abort-> READY
  *     OPEN -a record or an operation failed-> BROKEN -abort-> READY
@@ -37,7 +40,8 @@ enum txn_core_state {
 };
 
 struct txn_core_outcome {
-    enum status status; /* OK; TIMEOUT: as above; FENCED: another one uses the id; else why not. */
+    enum status status; /* OK; TIMEOUT: as above; FENCED: another one uses the id, or, with
+                           must_abort, perhaps; else why not. */
     int16_t error_code; /* What the broker said; 0: nothing. */
     bool must_abort;    /* The transaction is open and broken: abort it, then go on. */
     bool is_fatal;      /* This core is of no use any more. */
@@ -97,6 +101,7 @@ struct txn_core {
     bool is_adding;
     bool is_ending;
     bool needs_identity;       /* Behind an abort that left gaps in the sequences. */
+    bool is_contested;         /* Only a claim that names who asks may be made for it. */
     int64_t ended_producer_id; /* As EndTxn answered; -1: it did not. */
     int16_t ended_producer_epoch;
     struct list offsets;         /* struct txn_offsets, one per group. */

@@ -51,13 +51,21 @@ struct flush_wait {
 
 /* ---- reports: on the loop ---- */
 
-static int explain_failure(const struct producer_delivery *delivery, struct millrace_error *error)
+static int explain_failure(const struct millrace_producer *self,
+                           const struct producer_delivery *delivery, struct millrace_error *error)
 {
     char what[128];
     (void)snprintf(what, sizeof what, "the record was not delivered to partition %d",
                    delivery->partition);
-    return trouble_either(error, delivery->status, delivery->error_code,
-                          delivery->partition < 0 ? "the record was not delivered" : what);
+    int code = trouble_either(error, delivery->status, delivery->error_code,
+                              delivery->partition < 0 ? "the record was not delivered" : what);
+    bool is_over = code == MILLRACE_PRODUCER_FENCED || code == MILLRACE_CLOSED;
+    if (error != NULL && self->transactional_id[0] != '\0' && !is_over &&
+        delivery->status != STATUS_CANCELED) {
+        error->must_abort = true; /* All or none. */
+        error->is_fatal = false;
+    }
+    return code;
 }
 
 static void count_report(struct millrace_producer *self, const struct producer_delivery *delivery)
@@ -89,7 +97,7 @@ static void core_on_delivery(void *context, const struct producer_delivery *deli
                                            .timestamp_ms = delivery->timestamp_ms,
                                            .tag = delivery->tag};
         if (delivery->status != STATUS_OK) {
-            (void)explain_failure(delivery, &error);
+            (void)explain_failure(self, delivery, &error);
             report.error = &error;
         }
         self->on_delivery(self->context, &report);
@@ -437,7 +445,8 @@ static int await_report(struct millrace_producer *self, struct report_wait *wait
                                                    .offset = delivery.offset,
                                                    .timestamp_ms = delivery.timestamp_ms};
     }
-    return delivery.status == STATUS_OK ? trouble_none(error) : explain_failure(&delivery, error);
+    return delivery.status == STATUS_OK ? trouble_none(error)
+                                        : explain_failure(self, &delivery, error);
 }
 
 int millrace_producer_send_wait(struct millrace_producer *self, const struct millrace_record *given,
@@ -488,7 +497,7 @@ static int flush_until(struct millrace_producer *self, int64_t until_ns,
     self->has_failed = false;
     host_gate_leave(&self->gate);
     if (has_failed) {
-        return explain_failure(&failure, error);
+        return explain_failure(self, &failure, error);
     }
     if (left_count > 0) {
         char what[96];

@@ -93,6 +93,19 @@ def fenced_member(bootstrap):
     need(said[2:] == ['must abort 1 fatal 0', 'generation new: OK', 'committed 2'], said)
 
 
+def late_producer(bootstrap):
+    """Who took too long must abort and goes on, unless another one has taken over; nothing of what
+    was aborted is seen."""
+    said = run(BUILD / 'tests/late_producer', bootstrap, 'late').splitlines()
+    late = ['seen: plain', 'commit: INVALID_TXN_STATE abort 1 fatal 0', 'abort: OK abort 0 fatal 0',
+            'seen: in time']
+    writing = ['seen: plain', 'write: INVALID_PRODUCER_EPOCH abort 1 fatal 0',
+               'commit: INVALID_PRODUCER_EPOCH abort 1 fatal 0']
+    fenced = ['abort: PRODUCER_FENCED abort 0 fatal 1', 'begin: PRODUCER_FENCED abort 0 fatal 1']
+    expected = ['seen: first', *late, *writing, *late[2:], *writing, *fenced, *['seen: heir'] * 2]
+    need(said == expected, said)
+
+
 def transactions(bootstrap, victim, name):
     """Each record is seen once by a committed reader, though each was aborted once."""
     topic, count = f'txn-{name}', COUNT // 10
@@ -123,6 +136,7 @@ def main():
         groups(broker.bootstrap, None, 'alone')
         transform(broker.bootstrap)
         fenced_member(broker.bootstrap)
+        late_producer(broker.bootstrap)
     with Cluster(num_partitions=4) as cluster:
         for number, victim in cluster.brokers.items():
             round_trip(cluster.bootstrap, victim, 4, f'victim-{number}')

@@ -145,9 +145,13 @@ static int transact(struct millrace_client *client, const char *topic, long coun
     int code = millrace_producer_begin(producer, TIMEOUT_MS, &error);
     code = code ? code : send_number(producer, topic, 0, &error);
     code = code ? code : millrace_producer_commit(producer, TIMEOUT_MS, &error);
+    int is_early = code != 0 && error.is_fatal; /* A newer epoch alone does not say whose it is. */
+    if (code != 0 && error.must_abort) {
+        code = millrace_producer_abort(producer, TIMEOUT_MS, &error);
+    }
     printf("fenced %d: %s: %s; %s; %s\n", error.is_fatal, error.name, error.what, error.why,
            error.fix);
-    int is_wrong = code == 0 || !error.is_fatal;
+    int is_wrong = is_early || code != MILLRACE_PRODUCER_FENCED || !error.is_fatal;
     millrace_producer_close(producer, TIMEOUT_MS, NULL);
     millrace_producer_close(successor, TIMEOUT_MS, NULL);
     return is_wrong;

@@ -98,7 +98,6 @@ void scripted_txn_expire(struct scripted_txn *self)
     check(self->is_open);
     end_open(self, false);
     raise_epoch(self);
-    self->last_epoch = -1; /* This is no repetition of what the producer asked. */
 }
 
 /* ---- the APIs ---- */
@@ -150,8 +149,7 @@ static int16_t identify(struct scripted_txn *self,
         return ERROR_CODE_PRODUCER_FENCED;
     }
     if (self->is_open) {
-        end_open(self, false);
-        raise_epoch(self);
+        scripted_txn_expire(self);
         return ERROR_CODE_CONCURRENT_TRANSACTIONS;
     }
     if (self->producer_id < 0) {
@@ -160,6 +158,9 @@ static int16_t identify(struct scripted_txn *self,
         return ERROR_CODE_NONE;
     }
     raise_epoch(self);
+    if (asked->producer_id < 0) {
+        self->last_epoch = -1; /* Another one: what its predecessor asks is no repetition. */
+    }
     return ERROR_CODE_NONE;
 }
 

@@ -43,5 +43,6 @@ struct scripted_txn {
 /* `level` of transaction.version: 0 or 2. */
 void scripted_txn_start(struct scripted_txn *self, struct loop *loop, int16_t level);
 void scripted_txn_stop(struct scripted_txn *self);
-/* As the coordinator does when time is over: aborts, with a new epoch. */
+/* As the coordinator does when time is over: aborts, with a new epoch that is the producer's if it
+ * aborts (new) or claims (old), until another one takes over. */
 void scripted_txn_expire(struct scripted_txn *self);

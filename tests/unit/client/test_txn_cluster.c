@@ -4,6 +4,7 @@
  * is compared with what the outcomes said. */
 #include "client/consumer_core.h"
 #include "client/txn_core.h"
+#include "proto/kafka/error_code.h"
 #include "tests/rig/kafka_talk.h"
 #include "tests/unit/client/cluster_rig.h"
 
@@ -267,6 +268,59 @@ Test(txn_cluster, a_successor_fences_and_its_predecessor_leaves_nothing)
 
     cr_expect_eq(got.status, STATUS_FENCED);
     cr_expect(got.is_fatal);
+    expect_all_or_nothing();
+    end();
+}
+
+/* Its time is 30 s; brokers look every second. */
+static void let_expire(void)
+{
+    cr_assert_eq(txn_core_begin(&subject), STATUS_OK);
+    for (int i = 0; i < 20; i++) {
+        send_one(&subject, i % PARTITIONS);
+    }
+    rig_run_ms(40000);
+}
+
+Test(txn_cluster, who_was_late_hears_it_aborts_and_goes_on)
+{
+    begin(1, 34);
+    cr_expect(transact(&subject, 20, true));
+    for (int is_writing = 0; is_writing < 2; is_writing++) {
+        let_expire();
+        if (is_writing == 1) {
+            send_one(&subject, 0);
+        }
+        struct txn_core_outcome got = await(txn_core_commit(&subject, INT64_MAX, on_done, NULL));
+        cr_expect_eq(got.error_code, is_writing == 1 ? ERROR_CODE_INVALID_PRODUCER_EPOCH
+                                                     : ERROR_CODE_INVALID_TXN_STATE);
+        cr_expect(got.must_abort);
+        cr_expect_not(got.is_fatal);
+        got = await(txn_core_abort(&subject, INT64_MAX, on_done, NULL));
+        cr_assert_eq(got.status, STATUS_OK, "%s %d", status_text(got.status), got.error_code);
+        cr_expect(transact(&subject, 20, true));
+    }
+    expect_all_or_nothing();
+    end();
+}
+
+Test(txn_cluster, who_was_late_and_has_a_successor_stays_dead)
+{
+    begin(1, 35);
+    cr_expect(transact(&subject, 20, true));
+    let_expire();
+    start(&other);
+    cr_expect(transact(&other, 20, true));
+    send_one(&subject, 0);
+
+    struct txn_core_outcome got = await(txn_core_commit(&subject, INT64_MAX, on_done, NULL));
+    cr_expect(got.must_abort);
+    got = await(txn_core_abort(&subject, INT64_MAX, on_done, NULL));
+
+    cr_expect_eq(got.status, STATUS_FENCED);
+    cr_expect(got.is_fatal);
+    cr_expect_eq(txn_core_begin(&subject), STATUS_FENCED);
+    cr_expect(transact(&other, 20, true));
     expect_all_or_nothing();
     end();
 }

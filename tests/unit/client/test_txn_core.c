@@ -1,237 +1,11 @@
 /* Goal: of what is sent in a transaction a committed reader sees all or nothing, once and in order,
- * whatever breaks on the way; and whoever lost the id is told so.
+ * whatever breaks on the way.
  * Method: scripted coordinator and logs, for both kinds of transactions, in a simulated world;
  * broken links, silence, refusals, a busy and a moving coordinator; then spans of the log are
- * compared with what the outcomes said. */
-#include "client/txn_core.h"
-#include "proto/kafka/api_key.h"
-#include "proto/kafka/error_code.h"
-#include "proto/record/batch_iterator.h"
-#include "tests/rig/scripted_txn.h"
-#include "tests/unit/client/client_rig.h"
+ * compared with what the outcomes said. Who lost the id or the time: test_txn_late. */
+#include "tests/unit/client/txn_rig.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define RECORDS_MAX 20000
-#define NEVER INT64_MAX
-
-enum fate { FATE_OPEN, FATE_COMMITTED, FATE_ABORTED };
-
-static struct scripted_txn cluster;
-static struct txn_core subject;
-static struct txn_core other;
-static struct txn_core_options options;
-static uint32_t closed_count;
-static int sent_count;
-static int reported_count;
-static enum status report_statuses[RECORDS_MAX];
-static int first_of_txn;
-static enum fate fates[RECORDS_MAX];
-static struct txn_core_outcome outcome;
-static int outcome_count;
-static struct prng chances;
 static int spoil_left;
-
-static void on_delivery(void *context, const struct producer_delivery *delivery)
-{
-    (void)context;
-    report_statuses[delivery->number] = delivery->status;
-    reported_count += 1;
-}
-
-static void on_closed(void *context)
-{
-    (void)context;
-    closed_count += 1;
-}
-
-static void on_done(void *context, const struct txn_core_outcome *told)
-{
-    (void)context;
-    outcome = *told;
-    outcome_count += 1;
-}
-
-static bool is_done(void *context)
-{
-    return outcome_count > *(int *)context;
-}
-
-/* The outcome of an operation that was accepted. */
-static struct txn_core_outcome await(enum status status)
-{
-    cr_assert_eq(status, STATUS_OK, "%s", status_text(status));
-    int before = outcome_count;
-    cr_assert(rig_run_until(is_done, &before, 60 * SIM_S));
-    cr_assert_eq(outcome_count, before + 1);
-    return outcome;
-}
-
-/* For a test that plays several worlds. */
-static void forget(void)
-{
-    sent_count = 0;
-    reported_count = 0;
-    closed_count = 0;
-    memset(fates, 0, sizeof fates);
-    other.magic = 0;
-}
-
-static void begin_with(int16_t level)
-{
-    rig_begin(77);
-    scripted_txn_start(&cluster, rig_loop, level);
-    prng_init(&chances, 6);
-    options.producer = (struct producer_core_options){.loop = rig_loop,
-                                                      .client_id = "test",
-                                                      .codec = COMPRESSION_LZ4,
-                                                      .batch_bytes_max = 2000,
-                                                      .record_bytes_max = 100000,
-                                                      .buffer_bytes_max = 10 << 20,
-                                                      .request_timeout_ms = 3000,
-                                                      .delivery_timeout_ms = 60000,
-                                                      .transactional_id = SCRIPTED_TXN_ID,
-                                                      .transaction_timeout_ms = 30000,
-                                                      .on_delivery = on_delivery,
-                                                      .on_closed = on_closed};
-}
-
-static void init(struct txn_core *core)
-{
-    struct address bootstrap = rig_address(SCRIPTED_LOG_PORT);
-    options.producer.bootstrap = &bootstrap;
-    options.producer.bootstrap_count = 1;
-    txn_core_init(core, &options);
-}
-
-static void start(struct txn_core *core)
-{
-    init(core);
-    struct txn_core_outcome got = await(txn_core_start(core, NEVER, on_done, NULL));
-    cr_assert_eq(got.status, STATUS_OK, "%s %d", status_text(got.status), got.error_code);
-}
-
-static void end(void)
-{
-    cluster.log.spoil = NULL;
-    cluster.log.refuse = NULL;
-    txn_core_close(&subject);
-    if (other.magic != 0) {
-        txn_core_close(&other);
-    }
-    rig_run_for(5 * SIM_S);
-    cr_expect_geq(closed_count, 1);
-    cr_expect_eq(reported_count, sent_count, "%d of %d", reported_count, sent_count);
-    scripted_txn_stop(&cluster);
-    rig_run_for(SIM_S);
-    rig_end();
-}
-
-static enum status try_send(struct txn_core *core, int32_t partition)
-{
-    char value[64];
-    int byte_count = snprintf(value, sizeof value, "record %d with some words in it", sent_count);
-    struct producer_record record = {.topic = wire_text_of(SCRIPTED_LOG_TOPIC),
-                                     .partition = partition,
-                                     .number = (uint64_t)sent_count,
-                                     .record = {.timestamp_ms = 1000 + sent_count,
-                                                .key = {.byte_count = -1},
-                                                .value = {(const uint8_t *)value, byte_count}}};
-    enum status status = txn_core_send(core, &record);
-    if (status == STATUS_OK) {
-        cr_assert_lt(sent_count, RECORDS_MAX - 1);
-        sent_count += 1;
-    }
-    return status;
-}
-
-static void send_to(struct txn_core *core, int32_t partition)
-{
-    cr_assert_eq(try_send(core, partition), STATUS_OK);
-}
-
-static void begin(struct txn_core *core)
-{
-    cr_assert_eq(txn_core_begin(core), STATUS_OK);
-    first_of_txn = sent_count;
-}
-
-static void settle(enum fate fate)
-{
-    for (int i = first_of_txn; i < sent_count; i++) {
-        fates[i] = fate;
-    }
-}
-
-static struct txn_core_outcome commit(struct txn_core *core)
-{
-    struct txn_core_outcome got = await(txn_core_commit(core, NEVER, on_done, NULL));
-    if (got.status == STATUS_OK) {
-        settle(FATE_COMMITTED);
-    }
-    return got;
-}
-
-static struct txn_core_outcome roll_back(struct txn_core *core)
-{
-    struct txn_core_outcome got = await(txn_core_abort(core, NEVER, on_done, NULL));
-    if (got.status == STATUS_OK) {
-        settle(FATE_ABORTED);
-    }
-    return got;
-}
-
-static bool is_visible(int32_t partition, int64_t offset)
-{
-    for (uint32_t i = 0; i < cluster.span_count; i++) {
-        const struct scripted_span *span = &cluster.spans[i];
-        if (span->partition == partition && offset >= span->first && offset < span->next) {
-            return span->is_commit;
-        }
-    }
-    return false;
-}
-
-/* Every record of a committed transaction is visible once and in order, no other one is. */
-static void compare_with_log(void)
-{
-    static int seen[RECORDS_MAX];
-    memset(seen, 0, sizeof seen);
-    struct decompressor decompressor;
-    struct decompressor_output output;
-    decompressor_init(&decompressor, NULL);
-    decompressor_output_init(&output, NULL, 1 << 20);
-    for (int p = 0; p < SCRIPTED_LOG_PARTITIONS; p++) {
-        int last = -1;
-        struct batch_iterator batches;
-        batch_iterator_init(&batches, cluster.log.partitions[p].bytes,
-                            cluster.log.partitions[p].byte_count);
-        struct batch_view view;
-        while (batch_iterator_next(&batches, &view) == STATUS_OK) {
-            struct record_iterator records;
-            cr_assert_eq(record_iterator_init(&records, &view, &decompressor, &output), STATUS_OK);
-            struct record record;
-            while (record_iterator_next(&records, &record) == STATUS_OK) {
-                int number =
-                    (int)strtol((const char *)record.value.bytes + strlen("record "), NULL, 10);
-                if (is_visible(p, record.offset)) {
-                    seen[number] += 1;
-                    cr_expect_gt(number, last, "order in partition %d", p);
-                    last = number;
-                }
-            }
-        }
-    }
-    for (int i = 0; i < sent_count; i++) {
-        cr_expect_eq(seen[i], fates[i] == FATE_COMMITTED,
-                     "record %d of fate %d is visible %d times", i, fates[i], seen[i]);
-    }
-    decompressor_output_done(&output);
-    decompressor_done(&decompressor);
-}
-
-static const int16_t levels[] = {0, 2};
 
 /* ---- the good days ---- */
 
@@ -339,19 +113,6 @@ Test(txn_core, reports_come_before_the_end_of_their_transaction)
 }
 
 /* ---- offsets ---- */
-
-static struct txn_core_outcome send_offset(int64_t offset)
-{
-    struct txn_core_group group = {.group = wire_text_of(SCRIPTED_TXN_GROUP), .generation = -1};
-    struct txn_core_offset offsets[2] = {
-        {.topic = wire_text_of(SCRIPTED_LOG_TOPIC), .offset = offset, .leader_epoch = -1},
-        {.topic = wire_text_of(SCRIPTED_LOG_TOPIC),
-         .partition = 1,
-         .offset = offset,
-         .leader_epoch = -1}};
-    return await(txn_core_send_offsets(&subject, &group, offsets, 2,
-                                       loop_now_ns(rig_loop) + 20 * SIM_S, on_done, NULL));
-}
 
 static void offsets_follow_the_transaction(int16_t level)
 {
@@ -466,6 +227,7 @@ static void storm(int16_t level, uint64_t seed)
     cluster.log.refuse = refuse_at_random;
     spoil_left = 60;
     start(&subject);
+    int late_count = 0;
     for (int t = 0; t < 60; t++) {
         begin(&subject);
         int count = (int)prng_below(&chances, 60);
@@ -479,7 +241,13 @@ static void storm(int16_t level, uint64_t seed)
         if (prng_below(&chances, 5) == 0) {
             cluster.coordinator = (uint32_t)prng_below(&chances, SCRIPTED_LOG_BROKERS);
         }
+        bool is_late = level == 2 && cluster.is_open && prng_below(&chances, 6) == 0;
+        if (is_late) {
+            scripted_txn_expire(&cluster);
+            late_count += 1;
+        }
         struct txn_core_outcome got = is_commit ? commit(&subject) : roll_back(&subject);
+        cr_expect(!is_late || !is_commit || got.must_abort, "%d: a late commit", t);
         if (got.must_abort) {
             got = roll_back(&subject);
         }
@@ -488,6 +256,7 @@ static void storm(int16_t level, uint64_t seed)
     }
     cr_expect_lt(spoil_left, 60);
     cr_expect_gt(cluster.end_count[1], 20);
+    cr_expect_eq(late_count > 0, level == 2);
     compare_with_log();
     end();
 }
@@ -548,66 +317,6 @@ Test(txn_core, a_refused_record_in_an_old_cluster_costs_an_epoch)
 {
     refused_record(0);
     cr_expect_eq(cluster.producer_epoch, 1);
-}
-
-Test(txn_core, whoever_comes_later_fences_whoever_was_there)
-{
-    for (size_t i = 0; i < 2; i++) {
-        forget();
-        begin_with(levels[i]);
-        start(&subject);
-        begin(&subject);
-        send_to(&subject, 0);
-        rig_run_for(SIM_S);
-        settle(FATE_ABORTED);
-        start(&other);
-
-        struct txn_core_outcome got = commit(&subject);
-
-        cr_expect_eq(got.status, STATUS_FENCED, "%s", status_text(got.status));
-        cr_expect(got.is_fatal);
-        cr_expect_eq(txn_core_begin(&subject), STATUS_FENCED);
-        begin(&other);
-        send_to(&other, 0);
-        cr_expect_eq(commit(&other).status, STATUS_OK);
-        compare_with_log();
-        end();
-    }
-}
-
-Test(txn_core, a_fenced_producer_learns_it_from_its_records)
-{
-    begin_with(2);
-    start(&subject);
-    start(&other);
-    begin(&subject);
-    send_to(&subject, 0);
-    rig_run_for(SIM_S);
-
-    cr_expect_eq(txn_core_state(&subject), TXN_CORE_DEAD);
-    cr_expect_eq(report_statuses[0], STATUS_FENCED);
-    struct txn_core_outcome got = roll_back(&subject);
-    cr_expect_eq(got.status, STATUS_FENCED);
-    cr_expect(got.is_fatal);
-    end();
-}
-
-Test(txn_core, a_transaction_whose_time_was_over_cannot_commit)
-{
-    begin_with(2);
-    start(&subject);
-    begin(&subject);
-    send_to(&subject, 0);
-    rig_run_for(SIM_S);
-    scripted_txn_expire(&cluster);
-    settle(FATE_ABORTED);
-
-    struct txn_core_outcome got = commit(&subject);
-
-    cr_expect_eq(got.status, STATUS_FENCED);
-    cr_expect(got.is_fatal);
-    compare_with_log();
-    end();
 }
 
 /* ---- time ---- */
