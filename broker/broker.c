@@ -1,6 +1,6 @@
 #include "broker/broker.h"
 
-#include "broker/api/broker_session.h"
+#include "broker/api/speaker.h"
 #include "broker/broker_identity.h"
 #include "broker/broker_member.h"
 #include "broker/broker_shard.h"
@@ -328,7 +328,7 @@ static enum status open_listener(struct broker *self)
                                         .budget = &self->budget,
                                         .frame_bytes_max = (size_t)config->request_bytes_max,
                                         .on_frame = dispatch_on_frame,
-                                        .on_closed = broker_session_on_closed,
+                                        .on_closed = speaker_on_closed,
                                         .context = &self->node.shards[i]};
     }
     struct listener_options options = {.loop = self->home,

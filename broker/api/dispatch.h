@@ -38,6 +38,7 @@ struct api_shard {
     struct list free_requests;
     uint32_t free_request_count;
     uint32_t active_request_count;
+    uint64_t speaker_count; /* Connections that got a number of `speaker`. */
     /* Set while the node stops: called when the last request has ended. */
     void (*on_idle)(struct api_shard *self);
     void *owner; /* Whoever set on_idle. */

@@ -27,6 +27,20 @@ static struct request *take_free(struct api_shard *shard)
     return self;
 }
 
+void request_enter_shard(struct api_shard *shard)
+{
+    shard->active_request_count += 1;
+}
+
+void request_leave_shard(struct api_shard *shard)
+{
+    check(shard->active_request_count > 0);
+    shard->active_request_count -= 1;
+    if (shard->active_request_count == 0 && shard->on_idle != NULL) {
+        shard->on_idle(shard);
+    }
+}
+
 void request_done(struct request *self)
 {
     check(self->magic == REQUEST_MAGIC);
@@ -43,11 +57,7 @@ void request_done(struct request *self)
         list_append(&shard->free_requests, &self->link);
         shard->free_request_count += 1;
     }
-    check(shard->active_request_count > 0);
-    shard->active_request_count -= 1;
-    if (shard->active_request_count == 0 && shard->on_idle != NULL) {
-        shard->on_idle(shard);
-    }
+    request_leave_shard(shard);
 }
 
 static void fill_context(struct request *self)
@@ -78,7 +88,7 @@ enum status request_new(struct api_shard *shard, struct frame *frame, struct tic
     self->ticket = ticket;
     self->frame = frame;
     self->header = header;
-    shard->active_request_count += 1;
+    request_enter_shard(shard);
     self->received_ns = loop_now_ns(shard->loop);
     self->body = reader;
     self->state = NULL;

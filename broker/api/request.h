@@ -61,6 +61,9 @@ void request_drop(struct request *self);
 void request_close(struct request *self, const char *why);
 /* The end of on_sent: the request and its frame are gone. */
 void request_done(struct request *self);
+/* Work that ends before the shard's logs may: requests count by themselves. */
+void request_enter_shard(struct api_shard *shard);
+void request_leave_shard(struct api_shard *shard);
 /* At the end: frees what the shard keeps for later requests. */
 void request_free_all(struct api_shard *shard);
 /* The same bytes of the request's own frame, writable: a batch is stamped where it was received. */

@@ -1,6 +1,6 @@
 #include "broker/api/serve_controller.h"
 
-#include "broker/api/broker_session.h"
+#include "broker/api/speaker.h"
 #include "broker/api/dispatch.h"
 #include "broker/api/reply_code.h"
 #include "proto/kafka/allocate_producer_ids.h"
@@ -72,7 +72,7 @@ static void answer_registration(struct controller_request *asked, enum status st
     out.error_code = code_of(status, &result->error);
     if (out.error_code == ERROR_CODE_NONE) {
         out.broker_epoch = result->epoch != 0 ? result->epoch : (int64_t)asked->index;
-        broker_session_note(request, result->broker_id, out.broker_epoch);
+        speaker_note_broker(request, result->broker_id, out.broker_epoch);
     }
     request_begin_answer(request);
     kafka_broker_registration_response_encode(&out, request->context.api_version, &request->writer);
@@ -138,7 +138,7 @@ static void answer_heartbeat(struct controller_request *asked, enum status statu
         out.is_caught_up = result->is_caught_up;
         out.is_fenced = result->is_fenced;
         out.should_shut_down = result->should_shut_down;
-        broker_session_note(request, result->broker_id, result->broker_epoch);
+        speaker_note_broker(request, result->broker_id, result->broker_epoch);
     }
     request_begin_answer(request);
     kafka_broker_heartbeat_response_encode(&out, request->context.api_version, &request->writer);

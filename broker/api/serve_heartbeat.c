@@ -1,6 +1,7 @@
 #include "broker/api/serve_heartbeat.h"
 
 #include "broker/api/coordinator_call.h"
+#include "broker/api/speaker.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
@@ -25,6 +26,9 @@ static void beat_answer(struct coordinator_call *call)
     if (call->fault != LEDGER_FAULT_NONE) {
         kafka_heartbeat_response_defaults(&self->out);
         self->out.error_code = coordinator_call_code(call);
+    } else {
+        speaker_note_member(self->ask.request, &self->ask.group, self->in.group_id,
+                            self->in.member_id);
     }
     beat_send(self);
 }
@@ -48,6 +52,7 @@ void serve_heartbeat(struct request *request)
         beat_send(self);
         return;
     }
+    self->ask.group.connection_number = speaker_number(request);
     self->ask.group.in.heartbeat = &self->in;
     self->ask.group.out.heartbeat = &self->out;
     coordinator_call_post_ask(&self->ask, self->in.group_id, group_join_heartbeat, beat_answer);

@@ -1,6 +1,7 @@
 #include "broker/api/serve_join_group.h"
 
 #include "broker/api/coordinator_call.h"
+#include "broker/api/speaker.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
@@ -27,6 +28,8 @@ static void join_answer(struct coordinator_call *call)
     struct request *request = self->ask.request;
     if (call->fault != LEDGER_FAULT_NONE) {
         join_refuse(self, coordinator_call_code(call));
+    } else {
+        speaker_note_member(request, &self->ask.group, self->in.group_id, self->out.member_id);
     }
     self->out.throttle_time_ms = access_charge(&request->context, 0);
     request_begin_answer(request);
@@ -55,6 +58,7 @@ void serve_join_group(struct request *request)
         coordinator_call_send(&self->ask);
         return;
     }
+    self->ask.group.connection_number = speaker_number(request);
     self->ask.group.in.join = &self->in;
     self->ask.group.out.join = &self->out;
     coordinator_call_post_ask(&self->ask, self->in.group_id, group_join, join_answer);
@@ -90,6 +94,8 @@ static void sync_answer(struct coordinator_call *call)
     if (call->fault != LEDGER_FAULT_NONE) {
         sync_refuse(self, coordinator_call_code(call));
     } else {
+        speaker_note_member(self->ask.request, &self->ask.group, self->in.group_id,
+                            self->in.member_id);
         sync_send(self);
     }
 }
@@ -111,6 +117,7 @@ void serve_join_group_sync(struct request *request)
         sync_refuse(self, ERROR_CODE_GROUP_AUTHORIZATION_FAILED);
         return;
     }
+    self->ask.group.connection_number = speaker_number(request);
     self->ask.group.in.sync = &self->in;
     self->ask.group.out.sync = &self->out;
     coordinator_call_post_ask(&self->ask, self->in.group_id, group_rebalance_sync, sync_answer);

@@ -43,6 +43,8 @@ struct group_call {
     struct wire_text client_id; /* Of the connection; borrowed until on_done, as `in`. */
     struct wire_text client_host;
     int16_t version;
+    /* Of the connection over which a member speaks; 0: its end will not be told. */
+    uint64_t connection_number;
     union {
         const struct kafka_join_group_request *join;
         const struct kafka_sync_group_request *sync;
@@ -71,9 +73,20 @@ struct group_call {
     int64_t producer_id;
     int16_t producer_epoch;
     struct txn_pass *pass;
+    /* Of a join, sync or heartbeat that was decided: the end of its connection is to be told
+     * (group_rebalance_suspect). */
+    bool is_watched;
     /* The machine's: */
     bool is_deciding;
     bool is_answered;
+};
+
+/* The connection over which a member spoke has broken. */
+struct group_suspicion {
+    struct ledger_op op;       /* on_done is the caller's. */
+    struct wire_text group_id; /* Borrowed until on_done, as `member_id`. */
+    struct wire_text member_id;
+    uint64_t connection_number;
 };
 
 /* Before the call is filled; `arena_bytes_max` bounds the answer. */
@@ -87,6 +100,7 @@ void group_done_call(struct group_call *self);
 enum ledger_verdict group_join(struct ledger_op *op, void *machine);
 enum ledger_verdict group_rebalance_sync(struct ledger_op *op, void *machine);
 enum ledger_verdict group_join_heartbeat(struct ledger_op *op, void *machine);
+enum ledger_verdict group_rebalance_suspect(struct ledger_op *op, void *machine);
 enum ledger_verdict group_join_leave(struct ledger_op *op, void *machine);
 enum ledger_verdict group_commit_offsets(struct ledger_op *op, void *machine);
 enum ledger_verdict group_commit_fetch(struct ledger_op *op, void *machine);

@@ -110,6 +110,7 @@ static void await_generation(struct joining *self, struct group_member *member)
     }
     member->joining = self->call;
     member->is_expired = false;
+    group_rebalance_note_speaker(member, self->call);
     timer_stop(&member->session); /* Who waits here is alive. */
     if (group->phase == GROUP_PREPARING) {
         group_rebalance_complete_if_joined(group, &self->call->op);
@@ -166,6 +167,7 @@ static void replace_static(struct joining *self, struct group_member *member, st
     if (!is_unchanged) {
         await_generation(self, member);
     } else {
+        group_rebalance_note_speaker(member, self->call);
         group_state_store(group, &self->call->op);
         bool can_skip = self->call->version >= VERSION_WITH_SKIPPED_ASSIGNMENT;
         group_rebalance_answer_join(self->call, member, was_leader && can_skip);
@@ -227,9 +229,11 @@ static int16_t rejoin(struct joining *self)
     bool is_same = group_state_has_protocols(member, self->protocols, self->protocol_count);
     bool is_leader = group_state_is_leader(member);
     if (group->phase == GROUP_COMPLETING && is_same) {
+        group_rebalance_note_speaker(member, self->call);
         group_rebalance_answer_join(self->call, member, is_leader); /* Its answer was lost. */
         group_rebalance_heard(member);
     } else if (group->phase == GROUP_STABLE && is_same && !is_leader) {
+        group_rebalance_note_speaker(member, self->call);
         group_rebalance_answer_join(self->call, member, false);
         group_rebalance_heard(member);
     } else {
@@ -282,8 +286,9 @@ enum ledger_verdict group_join(struct ledger_op *op, void *machine)
 
 /* ---- Heartbeat ---- */
 
-static int16_t beat(const struct group *group, const struct kafka_heartbeat_request *in)
+static int16_t beat(const struct group *group, struct group_call *call)
 {
+    const struct kafka_heartbeat_request *in = call->in.heartbeat;
     if (in->group_id.byte_count <= 0) {
         return ERROR_CODE_INVALID_GROUP_ID;
     }
@@ -300,6 +305,7 @@ static int16_t beat(const struct group *group, const struct kafka_heartbeat_requ
         return ERROR_CODE_ILLEGAL_GENERATION;
     }
     group_rebalance_heard(member);
+    group_rebalance_note_speaker(member, call);
     return group->phase == GROUP_PREPARING ? ERROR_CODE_REBALANCE_IN_PROGRESS : ERROR_CODE_NONE;
 }
 
@@ -308,7 +314,7 @@ enum ledger_verdict group_join_heartbeat(struct ledger_op *op, void *machine)
     struct group_call *call = container_of(op, struct group_call, op);
     kafka_heartbeat_response_defaults(call->out.heartbeat);
     call->out.heartbeat->error_code =
-        beat(group_book_find(machine, call->in.heartbeat->group_id), call->in.heartbeat);
+        beat(group_book_find(machine, call->in.heartbeat->group_id), call);
     return LEDGER_ANSWER_AT_ONCE;
 }
 

@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+/* How long a suspected member has for another word before it is out. A connection may break without
+ * its owner (a reset on the way), and such a member must keep its place: a processor's next
+ * heartbeat comes within 200 ms, and connecting anew takes it some tens of ms; the rest is for a
+ * loaded machine. Longer would only keep a dead processor's tasks waiting. */
+#define SUSPECT_MS 500
+
 static const struct wire_text no_text = {NULL, -1};
 
 /* ---- answers ---- */
@@ -140,6 +146,40 @@ void group_rebalance_heard(struct group_member *member)
 {
     member->is_expired = false;
     timer_start_after(&member->session, member->session_ms * CLOCK_NS_PER_MS);
+}
+
+/* Sessions of Kafka's own types end as Kafka's do. A static member may be away: that is what its
+ * instance id is for. */
+static bool can_be_suspected(const struct group_member *member)
+{
+    return !member->is_static &&
+           wire_text_equals(member->group->protocol_type, GROUP_TYPE_MILLRACE);
+}
+
+void group_rebalance_note_speaker(struct group_member *member, struct group_call *call)
+{
+    member->connection_number = call->connection_number;
+    call->is_watched = can_be_suspected(member);
+}
+
+enum ledger_verdict group_rebalance_suspect(struct ledger_op *op, void *machine)
+{
+    const struct group_suspicion *suspicion = container_of(op, struct group_suspicion, op);
+    const struct group *group = group_book_find(machine, suspicion->group_id);
+    struct group_member *member =
+        group == NULL ? NULL : group_state_member(group, suspicion->member_id);
+    if (member == NULL || member->connection_number != suspicion->connection_number ||
+        !can_be_suspected(member)) {
+        return LEDGER_ANSWER_AT_ONCE;
+    }
+    int64_t deadline_ns =
+        loop_now_ns(ledger_loop(group->book->ledger)) + SUSPECT_MS * CLOCK_NS_PER_MS;
+    /* While it waits in JoinGroup or SyncGroup no session runs; when that is answered into the void
+     * the suspicion comes again. */
+    if (member->session.is_armed && member->session.deadline_ns > deadline_ns) {
+        timer_start_at(&member->session, deadline_ns);
+    }
+    return LEDGER_ANSWER_AT_ONCE;
 }
 
 static int32_t longest_rebalance_ms(const struct group *group)
@@ -586,6 +626,7 @@ static void take_assignments(struct group *group, const struct kafka_sync_group_
 static void sync_member(struct group *group, struct group_member *member, struct group_call *call)
 {
     member->has_synced = true;
+    group_rebalance_note_speaker(member, call);
     if (group->phase == GROUP_STABLE) {
         answer_sync(call, member);
         group_rebalance_heard(member);

@@ -17,6 +17,8 @@ int16_t group_rebalance_find_member(const struct group *group, struct wire_text 
                                     struct wire_text instance, struct group_member **out_member);
 /* A sign of life. */
 void group_rebalance_heard(struct group_member *member);
+/* The member itself joins, syncs or beats: over which connection? */
+void group_rebalance_note_speaker(struct group_member *member, struct group_call *call);
 
 /* Timers; what they mean is decided in the group's tick. */
 void group_rebalance_on_deadline(struct timer *timer);

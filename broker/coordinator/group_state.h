@@ -40,6 +40,7 @@ struct group_member {
     struct group_call *joining; /* Kept until the generation begins. */
     struct group_call *syncing; /* Kept until the assignment is there. */
     struct timer session;
+    uint64_t connection_number; /* Over which it last spoke; 0: not known. */
     bool is_expired;
     bool has_synced; /* In this generation. */
     bool is_stored;  /* Named by the record that is being applied. */

@@ -10,7 +10,9 @@
 #define GROUP_FORMAT 1U
 #define REQUEST_MS 5000
 #define REBALANCE_MS 3000
-#define HEARTBEAT_MS 400
+/* Often, because a rebalance is heard of by its answer, and because one whose connection was reset
+ * has half a second to speak again (the coordinator's SUSPECT_MS). */
+#define HEARTBEAT_MS 200
 #define BARRIER_MS 2000
 #define LEAVE_MS 500
 
