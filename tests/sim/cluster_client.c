@@ -570,7 +570,7 @@ bool cluster_client_has_read_all(const struct cluster_client *self)
     }
     for (int32_t i = 0; i < self->txn_partition_count; i++) {
         const struct cluster_actor *reader = &self->readers[i];
-        if (reader->offset != reader->high_watermark) {
+        if (reader->offset != reader->high_watermark || reader->offset < self->history->ends[i]) {
             return false;
         }
     }

@@ -209,8 +209,10 @@ static void life_on_closed(void *context)
 
 static void on_delivery(void *context, const struct producer_delivery *delivery)
 {
-    (void)context;
-    (void)delivery; /* The end of the transaction tells. */
+    struct txn_actor *self = context;
+    if (delivery->status == STATUS_OK) { /* Else the end of the transaction tells. */
+        txn_history_acknowledge(self->options.history, delivery->number, delivery->offset);
+    }
 }
 
 static void open_core(struct txn_actor *self)

@@ -61,6 +61,18 @@ void txn_history_take_back(struct txn_history *self, uint64_t value)
     self->record_count -= 1;
 }
 
+static void reach(struct txn_history *self, int32_t partition, int64_t offset)
+{
+    int64_t *end = &self->ends[partition];
+    *end = offset >= *end ? offset + 1 : *end;
+}
+
+void txn_history_acknowledge(struct txn_history *self, uint64_t value, int64_t offset)
+{
+    check(value > 0 && value <= self->record_count);
+    reach(self, self->records[value - 1].partition, offset);
+}
+
 void txn_history_end(struct txn_history *self, uint64_t txn, enum txn_history_fate fate)
 {
     check(txn > 0 && txn <= self->txn_count);
@@ -108,6 +120,7 @@ void txn_history_see(struct txn_history *self, int32_t partition, int64_t offset
     }
     *newest = value;
     record->seen_offset = offset;
+    reach(self, partition, offset);
     if (self->is_final && !record->is_seen_finally) {
         record->is_seen_finally = true;
         txn->seen_count += 1;

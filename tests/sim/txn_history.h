@@ -47,6 +47,9 @@ struct txn_history {
     uint64_t record_room;
     /* The newest value of each producer that the present pass over a partition has seen. */
     uint64_t newest[TXN_HISTORY_PARTITIONS_MAX][TXN_HISTORY_PRODUCERS_MAX];
+    /* Behind the last record of each partition that was acknowledged or seen: a replica that knows
+     * of less is behind, and not the end. */
+    int64_t ends[TXN_HISTORY_PARTITIONS_MAX];
     bool is_final;
 };
 
@@ -59,6 +62,8 @@ uint64_t txn_history_begin(struct txn_history *self, uint32_t producer);
 uint64_t txn_history_add(struct txn_history *self, uint64_t txn, int32_t partition);
 /* It was not sent after all. It is the newest one. */
 void txn_history_take_back(struct txn_history *self, uint64_t value);
+/* It stands there; -1: the offset was not told. */
+void txn_history_acknowledge(struct txn_history *self, uint64_t value, int64_t offset);
 void txn_history_end(struct txn_history *self, uint64_t txn, enum txn_history_fate fate);
 
 /* A reader begins at the start of this partition. */
