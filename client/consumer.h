@@ -106,7 +106,8 @@ struct millrace_membership {
     struct millrace_bytes instance_id;
 };
 /* As of the last poll: whose batches were polled before belong to it. Take it with the batch where
- * another thread goes on polling. ILLEGAL_GENERATION: the group has taken the place away. */
+ * another thread goes on polling. ILLEGAL_GENERATION: the group has given none yet, or has taken it
+ * away. */
 MILLRACE_EXPORT int millrace_consumer_membership(struct millrace_consumer *consumer,
                                                  struct millrace_membership **out_membership,
                                                  struct millrace_error *error);
@@ -171,7 +172,8 @@ MILLRACE_EXPORT int64_t millrace_batch_next_offset(const struct millrace_batch *
 MILLRACE_EXPORT void millrace_batch_free(struct millrace_batch *batch);
 
 /* Commits for the group: the given offsets, or, with none given, the positions of all batches
- * polled so far. */
+ * polled so far. ILLEGAL_GENERATION: since the last poll the group has given the partitions to
+ * others. */
 MILLRACE_EXPORT int millrace_consumer_commit(struct millrace_consumer *consumer,
                                              const struct millrace_offset *offsets,
                                              size_t offset_count, int64_t timeout_ms,

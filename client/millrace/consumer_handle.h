@@ -67,6 +67,7 @@ struct millrace_consumer {
     bool is_lost_due;
     struct consumer_handle_place assigned; /* Of the last assignment. */
     struct consumer_handle_place place;    /* Of the last one that a poll has told. */
+    int32_t told_generation;               /* The same, also when it has been given up since. */
     struct consumer_handle_polled *polled; /* Owned. Of partitions that are assigned. */
     size_t polled_count;
     size_t polled_room;

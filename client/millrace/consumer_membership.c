@@ -214,9 +214,24 @@ static void offsets_on_done(struct offset_call *offsets, enum status status, int
     session_end(&mine->call);
 }
 
+/* Has the group gone on without us, so that what was polled may be others' work? We may be in
+ * again, and the coordinator would take it. */
+static bool is_outrun(struct millrace_consumer *self, bool is_all)
+{
+    int32_t generation = self->group.member.generation;
+    host_gate_enter(&self->gate);
+    bool is_untold = !is_all && generation >= 0 && generation != self->told_generation;
+    bool is_news = self->is_subscribed && (self->is_lost_due || is_untold);
+    host_gate_leave(&self->gate);
+    return is_news;
+}
+
 static enum status commit(struct consumer_handle_call *mine)
 {
     struct millrace_consumer *self = mine->consumer;
+    if (is_outrun(self, mine->rows == NULL)) {
+        return STATUS_INVALID;
+    }
     if (mine->rows != NULL) {
         return consumer_group_commit(&self->group, &mine->offsets, mine->rows, mine->row_count,
                                      mine->until_ns);
@@ -332,6 +347,7 @@ static void set_place(struct millrace_consumer *self, const struct consumer_hand
 {
     host_gate_enter(&self->gate);
     self->place = *place;
+    self->told_generation = place->generation >= 0 ? place->generation : self->told_generation;
     host_gate_leave(&self->gate);
 }
 

@@ -584,6 +584,7 @@ int millrace_consumer_open(struct millrace_client *client,
     list_init(&self->inbox);
     list_init(&self->returned);
     self->place.generation = -1;
+    self->told_generation = -1;
     decompressor_init(&self->decompressor, NULL);
     self->serve = consumer_run;
     self->handle.close = handle_close;

@@ -1,5 +1,6 @@
 /* A member that the group went on without does not get its offsets into a transaction, and one that
- * is there does: fenced_member HOST:PORT TOPIC GROUP, for libmillrace.py.
+ * is there does: fenced_member HOST:PORT TOPIC GROUP, for libmillrace.py. With one argument more:
+ * nor does one commit old work that was thrown out, and is in again since its last poll.
  *
  * Two consumers join one after the other; the first keeps its place of before the second came. */
 #include <millrace/client.h>
@@ -9,6 +10,8 @@
 #define TIMEOUT_MS 60000
 #define POLLS_MAX 600
 #define ILLEGAL_GENERATION 22
+#define OUT_MS 1000
+#define OUT_POLLS 120 /* Long enough for a heartbeat to hear of it, and for a join. */
 
 struct member {
     struct millrace_consumer *consumer;
@@ -29,11 +32,13 @@ static void on_partitions(void *context, enum millrace_partitions_event event)
     self->assigned_count += event == MILLRACE_PARTITIONS_ASSIGNED;
 }
 
-static int join(struct millrace_client *client, char **arguments, struct member *self)
+static int join(struct millrace_client *client, char **arguments, int64_t patience_ms,
+                struct member *self)
 {
     struct millrace_consumer_options options = {.size = sizeof options,
                                                 .group = millrace_text(arguments[3]),
                                                 .group_start = MILLRACE_START_EARLIEST,
+                                                .rebalance_timeout_ms = patience_ms,
                                                 .on_partitions = on_partitions,
                                                 .context = self};
     struct millrace_bytes topic = millrace_text(arguments[2]);
@@ -126,9 +131,9 @@ static int fence(struct millrace_client *client, char **arguments)
     struct millrace_producer_options options = {.size = sizeof options,
                                                 .transactional_id = millrace_text(arguments[3])};
     struct millrace_error error;
-    if (join(client, arguments, &members[0]) || poll_until(members, 1, 0) ||
+    if (join(client, arguments, 0, &members[0]) || poll_until(members, 1, 0) ||
         millrace_consumer_membership(members[0].consumer, &old, &error) ||
-        join(client, arguments, &members[1]) || poll_until(members, 2, 1) ||
+        join(client, arguments, 0, &members[1]) || poll_until(members, 2, 1) ||
         millrace_consumer_membership(members[0].consumer, &current, &error) ||
         millrace_producer_open(client, &options, &producer, &error)) {
         return fail(&error, "the members");
@@ -148,18 +153,47 @@ static int fence(struct millrace_client *client, char **arguments)
     return is_wrong;
 }
 
+/* The first reads, and polls no more: the second takes over, and its loop joins again. What it
+ * commits is refused from then on. */
+static int throw_out(struct millrace_client *client, char **arguments)
+{
+    struct member members[2] = {{0}, {0}};
+    struct millrace_offset next = {millrace_text(arguments[2]), 0, 1, -1};
+    struct millrace_error error;
+    if (join(client, arguments, OUT_MS, &members[0]) || poll_until(members, 1, 0) ||
+        join(client, arguments, OUT_MS, &members[1])) {
+        return 1;
+    }
+    int refused_count = 0;
+    int late_count = 0;
+    for (int i = 0; i < OUT_POLLS; i++) {
+        if (poll_once(&members[1])) {
+            return 1;
+        }
+        int code = millrace_consumer_commit(members[0].consumer, &next, 1, TIMEOUT_MS, &error);
+        refused_count += code != 0;
+        late_count += code == 0 && refused_count > 0;
+    }
+    int all = millrace_consumer_commit(members[0].consumer, NULL, 0, TIMEOUT_MS, &error);
+    printf("refused %d late %d all: %s\n", refused_count > 0, late_count, error.name);
+    for (int i = 0; i < 2; i++) {
+        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
+    }
+    return late_count > 0 || all != ILLEGAL_GENERATION;
+}
+
 int main(int count, char **arguments)
 {
     struct millrace_client_options options = {.size = sizeof options};
     struct millrace_client *client = NULL;
     struct millrace_error error = {.code = 0};
-    if (count != 4) {
+    if (count != 4 && count != 5) {
         return 2;
     }
     options.bootstrap = millrace_text(arguments[1]);
     if (millrace_client_open(&options, &client, &error)) {
         return fail(&error, "open");
     }
-    int result = fence(client, arguments);
+    int result = count == 4 ? fence(client, arguments) : throw_out(client, arguments);
     return millrace_client_close(client, 1000, NULL) || result;
 }

@@ -91,6 +91,8 @@ def fenced_member(bootstrap):
     need(said[0] == 'generation old: ILLEGAL_GENERATION', said)
     need('given the partitions to others' in said[1] and 'abort the transaction' in said[1], said)
     need(said[2:] == ['must abort 1 fatal 0', 'generation new: OK', 'committed 2'], said)
+    said = run(BUILD / 'tests/fenced_member', bootstrap, 'fenced', 'outrun-readers', 'out')
+    need(said == 'refused 1 late 0 all: ILLEGAL_GENERATION\n', said)
 
 
 def late_producer(bootstrap):
