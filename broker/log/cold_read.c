@@ -128,6 +128,9 @@ static enum status scan_buffer(struct cold_read *self, size_t start, size_t end)
     for (bool goes_on = true; goes_on;) {
         uint32_t byte_count = 0;
         enum status status = batch_measure(self->buffer + start, end - start, &byte_count);
+        if (byte_count > LOG_APPEND_BYTES_MAX) {
+            return STATUS_CORRUPT; /* Nobody wrote it, so no memory is looked for. */
+        }
         bool is_cut =
             status == STATUS_NOT_FOUND || (status == STATUS_OK && byte_count > end - start);
         if (is_cut && is_cut_by_buffer) {

@@ -1,5 +1,7 @@
 #include "broker/log/segment_scan.h"
 
+#include "broker/log/log.h"
+
 #include <stdlib.h>
 
 #define AHEAD_BYTES (256U << 10)
@@ -59,7 +61,8 @@ enum status segment_scan_next(struct segment_scan *self, struct batch_view *out_
     TRY(fill(self, BATCH_HEADER_BYTES));
     uint32_t byte_count = 0;
     const uint8_t *place = self->buffer + (self->position - self->buffer_position);
-    if (batch_measure(place, BATCH_HEADER_BYTES, &byte_count) != STATUS_OK) {
+    if (batch_measure(place, BATCH_HEADER_BYTES, &byte_count) != STATUS_OK ||
+        byte_count > LOG_APPEND_BYTES_MAX) {
         return STATUS_CORRUPT;
     }
     TRY(fill(self, byte_count));

@@ -1,7 +1,8 @@
 /* Goes over the batches of a segment's file, synchronously, each checked against its checksum and
  * its place.
  *
- * Owner: the caller. Loop: any thread. Limits: one batch in memory, read ahead. */
+ * Owner: the caller. Loop: any thread. Limits: one batch in memory (LOG_APPEND_BYTES_MAX), read
+ * ahead. */
 #pragma once
 
 #include "broker/log/offset_chain.h"

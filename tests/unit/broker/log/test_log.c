@@ -423,6 +423,32 @@ Test(log, batches_behind_a_damaged_one_are_served)
     cr_expect_eq(next_offset, 72);
 }
 
+/* What the length promises is never fetched: there is no such batch, however long the segment. */
+Test(log, damaged_length_asks_for_more_memory_than_any_batch_takes)
+{
+    struct log_rig_log *large = log_rig_add(&rig, "large", 2, 0);
+    large->options.config.segment_bytes = 64 << 20;
+    enum status status = STATUS_UNKNOWN;
+    cr_assert(log_rig_open_log(large, &status));
+    for (int i = 0; i < 200; i++) {
+        cr_assert_eq(log_rig_append(large, 1, 100000), STATUS_OK);
+        cr_assert(log_rig_flush(&rig));
+    }
+    cr_assert(log_rig_close(&rig));
+    rig.budget.limit_bytes = 12U << 20;
+    open_all();
+    struct sim_inode *inode =
+        sim_tree_find(&rig.node->disk->tree, LOG_RIG_DIRECTORY "/large-0/00000000000000000000.log");
+    cr_assert_neq(inode, NULL);
+    struct log_rig_read read;
+    cr_expect_eq(log_rig_read(large, &read, 0, 30000), STATUS_OK);
+    cr_assert(sim_node_run(rig.node, release_inside, &read.read));
+
+    cr_assert(sim_file_flip_bit(&inode->file, 8, 0)); /* 16 MiB more. */
+    status = log_rig_read(large, &read, 0, 30000);
+    cr_expect_eq(status, STATUS_CORRUPT, "%s", status_text(status));
+}
+
 Test(log, append_with_a_gap_in_its_offsets_is_refused)
 {
     cr_assert_eq(log_rig_append(first, 3, 100), STATUS_OK);
