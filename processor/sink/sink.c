@@ -155,8 +155,10 @@ static enum status add_row(struct sink *self, const struct row_batch *rows, uint
     }
     set_number(&headers[header_count], "millrace.processed", self->now_ms, numbers[header_count]);
     header_count += 1;
+    /* Brokers take no time before 1970, but that a record has none. */
+    int64_t record_ms = times.record_ms < 0 ? -1 : times.record_ms;
     struct producer_record record = {.partition = -1,
-                                     .record = {.timestamp_ms = times.record_ms,
+                                     .record = {.timestamp_ms = record_ms,
                                                 .value = null_bytes,
                                                 .headers = headers,
                                                 .header_count = header_count}};

@@ -218,6 +218,25 @@ Test(sink, aggregated_row_has_its_keys_times_and_window_end)
                               "millrace.ingested=5678;millrace.processed=7777;");
 }
 
+/* A broker takes no time before 1970 (batch_check.h), and its refusal stops the job for good. */
+Test(sink, window_that_ends_before_1970_makes_a_record_that_brokers_refuse)
+{
+    struct row_batch rows = make_rows(2);
+    rows.key_columns = rows.columns;
+    rows.key_column_count = 1;
+    int64_t record_ms[] = {-86400000, 0};
+    rows.record_time_ms = record_ms;
+    cr_assert_eq(sink_add_rows(subject, &rows), STATUS_OK);
+    commit();
+
+    cr_assert_eq(told_count, 2);
+    bool is_first = strncmp(told[0], "[\"a\"]", 5) == 0;
+    cr_expect_str_eq(told[is_first ? 0 : 1],
+                     "[\"a\"]|{\"k\":\"a\",\"n\":1}|-1|millrace.processed=7777;");
+    cr_expect_str_eq(told[is_first ? 1 : 0],
+                     "[\"b\"]|{\"k\":\"b\",\"n\":2}|0|millrace.processed=7777;");
+}
+
 Test(sink, row_of_a_source_keeps_its_key_and_time)
 {
     struct row_batch rows = make_rows(1);
