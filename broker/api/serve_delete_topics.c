@@ -56,7 +56,11 @@ static void prepare_topic(struct delete_topics *self, int32_t index)
     if (has_ids) {
         out->topic_id = self->in.topics[index].topic_id;
     }
-    if (!access_authorize(&self->request->context, ACCESS_DELETE, ACCESS_TOPIC, out->name)) {
+    const struct image *image = partition_map_image(self->request->shard->map);
+    const struct image_topic *topic =
+        out->name.byte_count < 0 ? image_topic_by_id(image, &out->topic_id) : NULL;
+    struct wire_text name = topic == NULL ? out->name : wire_text_of(topic->name);
+    if (!access_authorize(&self->request->context, ACCESS_DELETE, ACCESS_TOPIC, name)) {
         out->error_code = ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
         return;
     }

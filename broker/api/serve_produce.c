@@ -294,9 +294,8 @@ static void start_partition(struct produce *self, const struct image_topic *topi
 }
 
 /* An error for every partition of the topic, or 0. */
-static int16_t refuse_topic(struct produce *self,
-                            const struct kafka_produce_request_topic_produce_data *in,
-                            const struct image_topic *topic, const char **out_text)
+static int16_t refuse_topic(struct produce *self, const struct image_topic *topic,
+                            const char **out_text)
 {
     const struct access_context *context = &self->request->context;
     bool is_by_id = context->api_version >= 13;
@@ -304,7 +303,7 @@ static int16_t refuse_topic(struct produce *self,
         *out_text = "there is no such topic; create it first";
         return is_by_id ? ERROR_CODE_UNKNOWN_TOPIC_ID : ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (!access_authorize(context, ACCESS_WRITE, ACCESS_TOPIC, in->name)) {
+    if (!access_authorize(context, ACCESS_WRITE, ACCESS_TOPIC, wire_text_of(topic->name))) {
         *out_text = "the principal may not write to the topic";
         return ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
     }
@@ -340,7 +339,7 @@ static bool start_topic(struct produce *self,
         return false;
     }
     const char *text = NULL;
-    int16_t refusal = refuse_topic(self, in, topic, &text);
+    int16_t refusal = refuse_topic(self, topic, &text);
     for (int32_t i = 0; i < in->partition_data_count; i++) {
         struct kafka_produce_response_partition_produce_response *partition =
             &out->partition_responses[i];
