@@ -6,6 +6,7 @@
 #include "broker/broker_shard.h"
 #include "broker/metadata/topic_config.h"
 #include "broker/uplink/metadata_pull.h"
+#include "broker/uplink/own_address.h"
 #include "proto/frame/listener.h"
 #include "proto/sys/check.h"
 #include "raft/peer_transport.h"
@@ -17,6 +18,7 @@
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
 #define LEAVE_TIMEOUT_MS 2000
+#define COPY_PATIENCE_SESSIONS 2 /* As a member's registration has it. */
 #define MS_PER_MINUTE INT64_C(60000)
 #define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
@@ -39,6 +41,7 @@ struct broker {
     struct uplink *uplink;         /* Owned; lives on the quorum's loop. */
     struct quorum_peers *peers;    /* Owned; NULL with one voter. */
     struct metadata_pull *pull;    /* Owned; instead of quorum and controller without a vote. */
+    struct own_address *own;       /* Owned; of a voter among several. */
     struct mail quorum_mail;
     enum status quorum_status;
     struct wire_uuid directory_id;
@@ -253,6 +256,35 @@ static enum status open_controller(struct broker *self)
     return controller_new(&controller, &self->controller);
 }
 
+static bool has_leader(void *context)
+{
+    const struct broker *self = context;
+    return quorum_status_of(self->quorum).leader_id >= 0;
+}
+
+static void own_on_other(void *context)
+{
+    fail(context, STATUS_FENCED);
+}
+
+static enum status open_own_address(struct broker *self, const struct quorum_options *quorum)
+{
+    struct own_address_options options = {.loop = self->options.quorum_loop,
+                                          .node_id = self->node.broker_id,
+                                          .incarnation_id = self->incarnation_id,
+                                          .patience_ms = COPY_PATIENCE_SESSIONS *
+                                                         self->options.config->session_timeout_ms,
+                                          .has_leader = has_leader,
+                                          .on_other = own_on_other,
+                                          .context = self};
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        if (quorum->voters[i].node_id == self->node.broker_id) {
+            options.address = quorum->voters[i].address;
+        }
+    }
+    return quorum->voter_count == 1 ? STATUS_OK : own_address_new(&options, &self->own);
+}
+
 static enum status open_voter(struct broker *self, struct quorum_options *quorum)
 {
     TRY(open_controller(self));
@@ -262,7 +294,7 @@ static enum status open_voter(struct broker *self, struct quorum_options *quorum
     controller_attach(self->controller, self->quorum);
     struct quorum_status status = quorum_status_of(self->quorum);
     memcpy(self->directory_id.bytes, status.directory_id, sizeof self->directory_id.bytes);
-    return STATUS_OK;
+    return open_own_address(self, quorum);
 }
 
 static enum status open_observer(struct broker *self, const struct quorum_options *quorum)
@@ -457,6 +489,7 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
                                            .expiry_check_ms = config->txn_expiry_check_ms};
     self->node.config_view.broker_id = self->node.broker_id;
     prng_fill(&self->home->prng, self->incarnation_id.bytes, sizeof self->incarnation_id.bytes);
+    self->node.incarnation_id = self->incarnation_id;
     enum status status = prepare_directories(self);
     if (status != STATUS_OK) {
         trace_line(self->home->trace, TRACE_ERROR, "broker", "not_recovered",
@@ -532,11 +565,19 @@ static void quorum_on_closed(void *context)
     }
 }
 
+static void own_on_closed(void *context)
+{
+    struct broker *self = context;
+    quorum_close(self->quorum, quorum_on_closed, self);
+}
+
 static void uplink_on_closed(void *context)
 {
     struct broker *self = context;
-    if (self->quorum != NULL) {
-        quorum_close(self->quorum, quorum_on_closed, self);
+    if (self->own != NULL) {
+        own_address_close(self->own, own_on_closed, self);
+    } else if (self->quorum != NULL) {
+        own_on_closed(self);
     } else {
         metadata_pull_close(self->pull, peers_on_closed, self);
     }

@@ -31,10 +31,12 @@
 #include "broker/api/serve_offset_commit.h"
 #include "broker/api/serve_offset_delete.h"
 #include "broker/api/serve_offset_fetch.h"
+#include "broker/api/serve_own_address.h"
 #include "broker/api/serve_produce.h"
 #include "broker/api/serve_txn_offset_commit.h"
 #include "broker/api/serve_write_txn_markers.h"
 #include "broker/uplink/metadata_pull.h"
+#include "broker/uplink/own_address.h"
 #include "broker/uplink/uplink_wire.h"
 #include "proto/kafka/api_key.h"
 #include "proto/sys/check.h"
@@ -88,6 +90,7 @@ static const struct row rows[] = {
     {{API_KEY_LIST_TRANSACTIONS, 0, 2}, serve_list_transactions},
     {{API_KEY_ALLOCATE_PRODUCER_IDS, 0, 0}, serve_controller_producer_ids},
     {{METADATA_PULL_KEY, 0, 0}, serve_metadata_pull},
+    {{OWN_ADDRESS_KEY, 0, 0}, serve_own_address},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
@@ -96,7 +99,7 @@ static bool is_between_nodes(int16_t api_key)
 {
     return api_key == API_KEY_ALTER_PARTITION || api_key == API_KEY_BROKER_REGISTRATION ||
            api_key == API_KEY_BROKER_HEARTBEAT || api_key == API_KEY_ALLOCATE_PRODUCER_IDS ||
-           api_key == METADATA_PULL_KEY;
+           api_key == METADATA_PULL_KEY || api_key == OWN_ADDRESS_KEY;
 }
 
 _Static_assert(ROW_COUNT <= DISPATCH_RANGES_MAX, "callers have room for every row");

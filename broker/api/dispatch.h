@@ -46,6 +46,7 @@ struct api_shard {
 
 struct api_node {
     int32_t broker_id;
+    struct wire_uuid incarnation_id; /* Of this process. */
     const char *listener_name;
     struct config_key_view config_view; /* Of this broker; the image is each request's own. */
     struct address advertised;          /* Of this broker, as clients reach it. */
