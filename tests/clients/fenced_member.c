@@ -166,15 +166,18 @@ static int throw_out(struct millrace_client *client, char **arguments)
     }
     int refused_count = 0;
     int late_count = 0;
-    for (int i = 0; i < OUT_POLLS; i++) {
+    int all = 0;
+    for (int i = 0; all == 0 && i < POLLS_MAX; i++) {
         if (poll_once(&members[1])) {
             return 1;
         }
         int code = millrace_consumer_commit(members[0].consumer, &next, 1, TIMEOUT_MS, &error);
         refused_count += code != 0;
         late_count += code == 0 && refused_count > 0;
+        if (i >= OUT_POLLS) {
+            all = millrace_consumer_commit(members[0].consumer, NULL, 0, TIMEOUT_MS, &error);
+        }
     }
-    int all = millrace_consumer_commit(members[0].consumer, NULL, 0, TIMEOUT_MS, &error);
     printf("refused %d late %d all: %s\n", refused_count > 0, late_count, error.name);
     for (int i = 0; i < 2; i++) {
         millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
