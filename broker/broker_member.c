@@ -75,6 +75,7 @@ static void register_on_done(struct uplink_call *asked, enum status status)
         return;
     }
     if (status != STATUS_OK) {
+        self->duplicate_since_ns = 0; /* Without a controller no session ends. */
         ask_later(self, RETRY_MS);
         return;
     }

@@ -35,7 +35,7 @@ struct broker_member {
     struct broker_member_options options;
     int64_t epoch; /* -1: not registered. */
     bool was_registered;
-    int64_t duplicate_since_ns; /* First refused because of another process; 0: it was not. */
+    int64_t duplicate_since_ns; /* Refused since then because of another process; 0: it is not. */
     bool is_asking;
     bool is_stopping;
     bool is_leaving;

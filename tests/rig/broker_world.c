@@ -130,7 +130,7 @@ void broker_world_init(struct broker_world *self, const struct broker_world_opti
     check(self->broker_count <= BROKER_WORLD_BROKERS_MAX);
     uint32_t shard_count = options->shard_count == 0 ? 1 : options->shard_count;
     struct sim_world_options made = {.seed = options->seed == 0 ? 1 : options->seed,
-                                     .is_verbose = options->is_verbose || getenv("BROKER_WORLD_VERBOSE") != NULL};
+                                     .is_verbose = options->is_verbose};
     self->world = world != NULL ? world : sim_world_new(&made);
     for (uint32_t i = 0; i < self->broker_count; i++) {
         struct broker_world_host *host = &self->brokers[i];
