@@ -122,7 +122,10 @@ int millrace_consumer_membership(struct millrace_consumer *self,
     host_gate_leave(&self->gate);
     if (is_subscribed && memory->place.generation < 0) {
         free(memory);
-        return trouble_broker(error, ERROR_CODE_ILLEGAL_GENERATION, what, NULL);
+        int code = trouble_broker(error, ERROR_CODE_ILLEGAL_GENERATION, what, NULL);
+        trouble_explain(error, "it has no place: it was not polled yet, or a rebalance is going on",
+                        "poll, and ask again when a poll has given records");
+        return code;
     }
     memcpy(memory->group_id, self->group_id, sizeof memory->group_id);
     memcpy(memory->instance_id, self->instance_id, sizeof memory->instance_id);
