@@ -1,8 +1,8 @@
 /* Groups: list, describe, delete. */
+#include "client/group_delete.h"
 #include "client/millrace/group_wait.h"
 #include "client/subscription.h"
 #include "proto/kafka/api_key.h"
-#include "proto/kafka/delete_groups.h"
 #include "proto/kafka/describe_groups.h"
 #include "proto/kafka/error_code.h"
 #include "proto/kafka/list_groups.h"
@@ -15,9 +15,8 @@
 #define GROUP_BYTES_MAX 32767U
 #define LIST_VERSION_MAX 4
 #define DESCRIBE_VERSION_MAX 5 /* Later ones answer absent groups with an error. */
-#define DELETE_VERSION_MAX 2
-#define FETCH_VERSION_MIN 2 /* From here on it can ask for all topics, */
-#define FETCH_VERSION_MAX 7 /* and up to here for one group. */
+#define FETCH_VERSION_MIN 2    /* From here on it can ask for all topics, */
+#define FETCH_VERSION_MAX 7    /* and up to here for one group. */
 
 static int check_group(struct millrace_bytes group, struct millrace_error *error)
 {
@@ -409,28 +408,13 @@ void millrace_group_free(struct millrace_group *group)
 static void delete_encode(struct admin_op *op, struct wire_writer *writer)
 {
     struct group_wait *self = container_of(op, struct group_wait, admin.op);
-    struct wire_text group = admin_wait_text(self->group);
-    struct kafka_delete_groups_request request;
-    kafka_delete_groups_request_defaults(&request);
-    request.groups_names = &group;
-    request.groups_names_count = 1;
-    kafka_delete_groups_request_encode(&request, op->ask.version, writer);
+    group_delete_encode(admin_wait_text(self->group), op->ask.version, writer);
 }
 
 static enum status delete_take(struct admin_op *op)
 {
     struct group_wait *self = container_of(op, struct group_wait, admin.op);
-    struct kafka_delete_groups_response answer;
-    TRY(kafka_delete_groups_response_decode(&op->ask.call.reader, op->ask.version, &op->ask.arena,
-                                            &answer));
-    if (answer.results_count != 1) {
-        return STATUS_MALFORMED;
-    }
-    op->error_code = answer.results[0].error_code;
-    bool is_doubtful = op->is_doubtful || self->is_doubtful;
-    if (op->error_code == ERROR_CODE_GROUP_ID_NOT_FOUND && is_doubtful) {
-        op->error_code = ERROR_CODE_NONE; /* An earlier try of ours, whose answer was lost. */
-    }
+    TRY(group_delete_take(&op->ask, op->is_doubtful || self->is_doubtful, &op->error_code));
     (void)group_wait_moved(self, op->error_code);
     return STATUS_OK;
 }
@@ -443,7 +427,7 @@ int millrace_group_delete(struct millrace_client *client, struct millrace_bytes 
         return code;
     }
     struct group_wait wait = {.admin = {.op = {.api_key = API_KEY_DELETE_GROUPS,
-                                               .version_max = DELETE_VERSION_MAX,
+                                               .version_max = GROUP_DELETE_VERSION_MAX,
                                                .encode = delete_encode,
                                                .take = delete_take}},
                               .group = group};
