@@ -2,12 +2,14 @@
 
 #include "processor/control/serve_jobs.h"
 #include "processor/plan/explain.h"
+#include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define QUERY_ID_BYTES 16U
+#define GROUP_MS 5000
 
 /* ---- what the check asks for ---- */
 
@@ -307,6 +309,50 @@ static void drop_on_done(struct catalog_write *write, enum status status)
     }
 }
 
+static void drop_entry(struct run_script *self)
+{
+    self->write = (struct catalog_write){
+        .deadline_ns = self->call->deadline_ns, .decide = drop_decide, .on_done = drop_on_done};
+    catalog_change(run_script_catalog(self), &self->write);
+}
+
+static void drop_group_on_done(void *context, enum status status, int16_t error_code)
+{
+    struct run_script *self = context;
+    if (run_script_is_over(self)) {
+        return;
+    }
+    /* Who has joined a group of this name is no part of the job, and is left alone. */
+    bool is_gone = error_code == ERROR_CODE_NONE || error_code == ERROR_CODE_GROUP_ID_NOT_FOUND ||
+                   error_code == ERROR_CODE_NON_EMPTY_GROUP;
+    if (status == STATUS_OK && is_gone) {
+        drop_entry(self);
+    } else {
+        run_script_trouble(
+            self, status, error_code,
+            control_call_print(self->call, "cannot delete the job's group '%s'", self->group));
+    }
+}
+
+static void drop_group(struct run_script *self, const Millrace__Plan__JobPlan *plan)
+{
+    struct loop *loop = self->call->control->options.loop;
+    const struct cluster_options *brokers = &self->call->control->options.admin->cluster.options;
+    int64_t until_ns = loop_now_ns(loop) + GROUP_MS * CLOCK_NS_PER_MS;
+    job_topics_group(plan, self->group);
+    struct group_delete_options options = {
+        .loop = loop,
+        .bootstrap = brokers->bootstrap,
+        .bootstrap_count = brokers->bootstrap_count,
+        .client_id = brokers->client_id,
+        .group = self->group,
+        .request_timeout_ms = brokers->request_timeout_ms,
+        .deadline_ns = until_ns < self->call->deadline_ns ? until_ns : self->call->deadline_ns,
+        .on_done = drop_group_on_done,
+        .context = self};
+    group_delete_start(&self->group_delete, &options);
+}
+
 static void drop_topic_on_done(struct topic_wish *wish, enum status status)
 {
     struct run_script *self = container_of(wish, struct run_script, wish);
@@ -320,7 +366,7 @@ static void drop_topic_on_done(struct topic_wish *wish, enum status status)
     drop_next_topic(self);
 }
 
-/* Topics first: a job that is in the catalog can be dropped again. */
+/* Topics and group first: a job that is in the catalog can be dropped again. */
 static void drop_next_topic(struct run_script *self)
 {
     if (run_script_is_over(self)) {
@@ -328,18 +374,21 @@ static void drop_next_topic(struct run_script *self)
     }
     struct catalog_entry *entry =
         catalog_find(run_script_catalog(self), CATALOG_JOB, self->job_name);
-    if (entry != NULL && self->internal_index < job_topics_count(entry->record->job->plan)) {
+    if (entry == NULL) {
+        drop_entry(self); /* Somebody else was faster. */
+        return;
+    }
+    const Millrace__Plan__JobPlan *plan = entry->record->job->plan;
+    if (self->internal_index < job_topics_count(plan)) {
         struct job_topic topic;
-        job_topics_get(entry->record->job->plan, self->internal_index, &topic);
+        job_topics_get(plan, self->internal_index, &topic);
         self->wish = (struct topic_wish){.deadline_ns = self->call->deadline_ns,
                                          .on_done = drop_topic_on_done};
         (void)snprintf(self->wish.name, sizeof self->wish.name, "%s", topic.name);
         topic_maker_delete(self->call->control->options.admin, &self->wish);
-        return;
+    } else {
+        drop_group(self, plan);
     }
-    self->write = (struct catalog_write){
-        .deadline_ns = self->call->deadline_ns, .decide = drop_decide, .on_done = drop_on_done};
-    catalog_change(run_script_catalog(self), &self->write);
 }
 
 static void drop_job(struct run_script *self)

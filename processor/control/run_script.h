@@ -6,6 +6,7 @@
  * Owner: the call. Loop: the control's. */
 #pragma once
 
+#include "client/group_delete.h"
 #include "processor/control/control_call.h"
 #include "processor/plan/plan_check.h"
 
@@ -42,6 +43,8 @@ struct run_script {
     uint32_t topic_count;
     uint32_t topic_index;
     uint32_t internal_index; /* Of the job's own topics. */
+    char group[JOB_TOPICS_NAME_BYTES_MAX];
+    struct group_delete group_delete;
 };
 
 /* The question: a text of statements, or a Script that somebody else made. */

@@ -316,8 +316,8 @@ const char *local_tasks_state(const struct local_task *task)
     if (task->has_failed) {
         return "failed";
     }
-    if (task->has_stopped) {
-        return "stopped";
+    if (task->has_stopped) { /* Not told before all it had to say is said. */
+        return task_state_name(task->task == NULL ? TASK_ENDED : TASK_STOPPING);
     }
     if (task->task == NULL) {
         return task->reason[0] == '\0' ? "starting" : "restarting";

@@ -127,3 +127,11 @@ void job_topics_transactional_id(const Millrace__Plan__JobPlan *plan, uint32_t s
     check(length > 0);
     check((size_t)length < JOB_TOPICS_NAME_BYTES_MAX);
 }
+
+void job_topics_group(const Millrace__Plan__JobPlan *plan,
+                      char out_group[static JOB_TOPICS_NAME_BYTES_MAX])
+{
+    int length = snprintf(out_group, JOB_TOPICS_NAME_BYTES_MAX, "millrace-%s", plan->name);
+    check(length > 0);
+    check((size_t)length < JOB_TOPICS_NAME_BYTES_MAX);
+}

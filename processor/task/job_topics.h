@@ -4,6 +4,7 @@
  *     __millrace-JOB-changelog-K  state of stage K, which reads route K - 1; as many partitions
  *     __millrace-JOB-progress     a partition per task, tasks of stage 0 first
  *     JOB-QUERYID-sS-tT           a task's transactional id; the query id in hexadecimal
+ *     millrace-JOB                the group whose offsets tell lag tools how far the job has read
  *
  * All are kept whole by the brokers (cleanup.policy=delete, retention.ms=-1, retention.bytes=-1):
  * tasks delete what nobody will read again. They take batches as large as a log can, since a record
@@ -56,3 +57,5 @@ uint32_t job_topics_task_count(const Millrace__Plan__JobPlan *plan);
 uint32_t job_topics_task_number(const Millrace__Plan__JobPlan *plan, uint32_t stage, uint32_t task);
 void job_topics_transactional_id(const Millrace__Plan__JobPlan *plan, uint32_t stage, uint32_t task,
                                  char out_id[static JOB_TOPICS_NAME_BYTES_MAX]);
+void job_topics_group(const Millrace__Plan__JobPlan *plan,
+                      char out_group[static JOB_TOPICS_NAME_BYTES_MAX]);

@@ -2,6 +2,7 @@
 
 #include "client/retry.h"
 #include "processor/task/task_attempt.h"
+#include "processor/task/task_lag.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct task {
     bool is_closing;
     struct task_attempt *attempt; /* NULL: none, one waits for its time, or it is over. */
     bool is_attempt_closing;
+    struct task_lag *lag; /* NULL: its input is internal, or it has closed. */
     struct retry again;
     uint32_t doubt_count;
     struct timer again_timer;
@@ -92,6 +94,9 @@ static void attempt_on_progress(void *context, const Millrace__Processor__Progre
         self->doubt_count = 0;
     }
     if (!self->is_closing) {
+        if (self->lag != NULL) {
+            task_lag_note(self->lag, progress);
+        }
         self->setup.options.on_progress(self->setup.options.context, progress);
     }
 }
@@ -123,6 +128,9 @@ static void attempt_on_fenced(void *context)
 {
     struct task *self = context;
     close_attempt(self);
+    if (self->lag != NULL) {
+        task_lag_fall_silent(self->lag);
+    }
     set_state(self, TASK_ENDED, NULL);
     self->setup.options.on_fenced(self->setup.options.context);
 }
@@ -193,7 +201,7 @@ static void mail_deliver(struct mail *mail)
         begin_attempt(self);
         return;
     }
-    if (self->attempt != NULL) {
+    if (self->attempt != NULL || self->lag != NULL) {
         return; /* It posts when it has closed. */
     }
     void (*on_closed)(void *context) = self->setup.options.on_closed;
@@ -213,6 +221,22 @@ static void post(struct task *self)
     }
 }
 
+static void lag_on_closed(void *context)
+{
+    struct task *self = context;
+    check(self->magic == TASK_MAGIC);
+    self->lag = NULL;
+    post(self);
+}
+
+/* What stays the same, and what tells of it. */
+static enum status init_parts(struct task *self, const struct task_options *options)
+{
+    TRY(task_setup_init(&self->setup, options));
+    bool is_heard = options->stage == 0;
+    return is_heard ? task_lag_open(&self->setup, lag_on_closed, self, &self->lag) : STATUS_OK;
+}
+
 enum status task_open(const struct task_options *options, struct task **out_task)
 {
     check(options->on_state != NULL);
@@ -225,7 +249,7 @@ enum status task_open(const struct task_options *options, struct task **out_task
     if (self == NULL) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = task_setup_init(&self->setup, options);
+    enum status status = init_parts(self, options);
     if (status != STATUS_OK) {
         task_setup_done(&self->setup);
         free(self);
@@ -262,5 +286,8 @@ void task_close(struct task *self)
     self->is_closing = true;
     timer_done(&self->again_timer);
     close_attempt(self);
+    if (self->lag != NULL) {
+        task_lag_close(self->lag);
+    }
     post(self);
 }

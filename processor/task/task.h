@@ -75,7 +75,8 @@ MUST_USE enum status task_open(const struct task_options *options, struct task *
 /* Commits what is under way, a last progress record with it, then on_stopped. An attempt that
  * breaks meanwhile is repeated, for only a committed stop is one. Twice is once. */
 void task_stop(struct task *self);
-/* Now: what is open is aborted by the next owner, or by its time. Then on_closed. */
+/* Now: what is open is aborted by the next owner, or by its time. The lag's last word may take a
+ * second. Then on_closed. */
 void task_close(struct task *self);
 
 enum task_state task_state(const struct task *self);

@@ -294,14 +294,6 @@ static void open_input(struct task_attempt *self)
 
 /* ---- before it: the state ---- */
 
-uint32_t task_attempt_place(const struct task_attempt *self, int32_t partition)
-{
-    uint32_t place = (uint32_t)partition / self->setup->stage->task_count;
-    check(place < self->setup->partition_count);
-    check(self->setup->partitions[place] == partition);
-    return place;
-}
-
 static void restore_turn(struct task_attempt *self)
 {
     source_seal(self->source, self->setup->options.epoch_bytes_max);
@@ -325,7 +317,8 @@ static void restore_turn(struct task_attempt *self)
         }
     }
     source_release(self->source);
-    self->inputs[task_attempt_place(self, rows.origin.partition)].change_count += rows.row_count;
+    self->inputs[task_setup_place(self->setup, rows.origin.partition)].change_count +=
+        rows.row_count;
     if (task_attempt_pass(self, TASK_POINT_RESTORING)) {
         task_attempt_post_turn(self);
     }

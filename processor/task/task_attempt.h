@@ -131,9 +131,6 @@ void task_attempt_post_turn(struct task_attempt *self);
 void task_attempt_judge_chain(struct task_attempt *self, enum status status, int32_t partition,
                               int64_t offset);
 
-/* The place of a partition in the setup's, which holds every task_count-th. */
-uint32_t task_attempt_place(const struct task_attempt *self, int32_t partition);
-
 /* In task_snapshot.c: at the end of an epoch's changes, of its transaction, and behind it. */
 MUST_USE enum status task_snapshot_take(struct task_attempt *self);
 void task_snapshot_note(struct task_attempt *self);

@@ -41,7 +41,7 @@ static enum status chain_on_change(void *context, uint32_t partition, struct wir
                                    struct wire_bytes value)
 {
     struct task_attempt *self = context;
-    self->inputs[task_attempt_place(self, (int32_t)partition)].change_count += 1;
+    self->inputs[task_setup_place(self->setup, (int32_t)partition)].change_count += 1;
     return note_sink(self, sink_add_change(self->sink, partition, key, value));
 }
 
@@ -266,7 +266,7 @@ void task_epoch_turn(struct task_attempt *self)
         self->flow_began_ns = now_of(self);
     }
     epoch->row_count += rows.row_count;
-    self->inputs[task_attempt_place(self, rows.origin.partition)].told =
+    self->inputs[task_setup_place(self->setup, rows.origin.partition)].told =
         MILLRACE__PROCESSOR__MARK_STATE__MARK_UNKNOWN;
     source_release(self->source);
     task_attempt_post_turn(self);

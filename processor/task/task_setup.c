@@ -64,6 +64,7 @@ static enum status name_topics(struct task_setup *self)
     self->progress_partition =
         (int32_t)job_topics_task_number(self->plan, stage, self->options.task);
     job_topics_transactional_id(self->plan, stage, self->options.task, self->transactional_id);
+    job_topics_group(self->plan, self->group);
     const Millrace__Plan__Table *sink = self->plan->sink;
     self->column_names = calloc(sink->n_columns, sizeof *self->column_names);
     if (self->column_names == NULL) {
@@ -118,4 +119,12 @@ void task_setup_done(struct task_setup *self)
 const char *task_setup_input_topic(const struct task_setup *self)
 {
     return self->options.stage == 0 ? self->plan->source->topic : self->route_in.name;
+}
+
+uint32_t task_setup_place(const struct task_setup *self, int32_t partition)
+{
+    uint32_t place = (uint32_t)partition / self->stage->task_count;
+    check(place < self->partition_count);
+    check(self->partitions[place] == partition);
+    return place;
 }

@@ -16,7 +16,8 @@ struct task_setup {
     uint32_t partition_count;
     int32_t progress_partition;
     char transactional_id[JOB_TOPICS_NAME_BYTES_MAX];
-    struct job_topic route_in; /* Not of the first stage, as the changelog. */
+    char group[JOB_TOPICS_NAME_BYTES_MAX]; /* Whose offsets tell the lag. */
+    struct job_topic route_in;             /* Not of the first stage, as the changelog. */
     struct job_topic changelog;
     struct job_topic route_out; /* Not of the last one. */
     struct job_topic progress;
@@ -28,3 +29,5 @@ MUST_USE enum status task_setup_init(struct task_setup *self, const struct task_
 void task_setup_done(struct task_setup *self);
 
 const char *task_setup_input_topic(const struct task_setup *self);
+/* The place of a partition of the task's, which has every task_count-th. */
+uint32_t task_setup_place(const struct task_setup *self, int32_t partition);

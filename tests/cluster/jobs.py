@@ -14,6 +14,11 @@ import time
 from dev_process import BUILD, Dev
 from job_rig import Rows, check_output, fail, need, progress, run, sql_of, wait_for, wait_watermark
 
+try:
+    from kafka.admin import KafkaAdminClient
+except ImportError:
+    KafkaAdminClient = None
+
 PARTITIONS = 4
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -62,6 +67,50 @@ def test_life(dev):
     need(windows > 0 and late > 0, f'{windows} windows, {late} late: nothing was tried')
     print(f'{windows} windows, {late} late')
     run('job', 'stop', 'life')
+
+
+def committed(admin, group, topic):
+    """The offset of each partition as a foreign tool sees it."""
+    found = admin.list_consumer_group_offsets(group)
+    need(all(part.topic == topic for part in found), f'the group names other topics: {found}')
+    return {part.partition: entry.offset for part, entry in found.items()}
+
+
+def described(group):
+    """The same as our own command sees it, and the lag."""
+    rows = run('group', 'describe', group)[0]
+    return {row['partition']: (row['committed'], row['lag']) for row in rows}
+
+
+def test_lag():
+    """Lag tools see the job as a group that has read to the end; the group goes with the job."""
+    if KafkaAdminClient is None:
+        print('lag: skipped, python3-kafka is not installed')
+        return
+    rows = Rows(400, PARTITIONS, 13)
+    admin = KafkaAdminClient(bootstrap_servers=os.environ['MILLRACE_BOOTSTRAP'].split(','))
+    run('topic', 'create', 'lag-in', '--partitions', PARTITIONS)
+    run('sql', '-c', sql_of('lag'))
+    run('produce', 'lag-in', '--json', stdin=rows.lines(0, 202))
+    wanted = {part: len(rows.rows[:202][part::PARTITIONS]) for part in range(PARTITIONS)}
+
+    def has_come():
+        found = committed(admin, 'millrace-lag', 'lag-in')
+        return True if found == wanted else found
+    wait_for(f'the group of the running job is at {wanted}', has_come)
+    told = described('millrace-lag')
+    need(told == {part: (end, 0) for part, end in wanted.items()}, f'group describe says {told}')
+    state = admin.describe_consumer_groups(['millrace-lag'])[0]
+    need((state.state, state.members) == ('Empty', []), f'the group is no empty one: {state}')
+    run('produce', 'lag-in', '--json', stdin=rows.lines(202))
+    wait_for('all rows are counted', lambda: progress('lag')['totals']['input_rows'] == len(rows.rows))
+    run('job', 'stop', 'lag')
+    wanted = {part: len(rows.rows[part::PARTITIONS]) for part in range(PARTITIONS)}
+    found = committed(admin, 'millrace-lag', 'lag-in')
+    need(found == wanted, f'the group of the stopped job is at {found}, not {wanted}')
+    run('sql', '-c', "CALL drop_job('lag')")
+    need(committed(admin, 'millrace-lag', 'lag-in') == {}, 'the group of a dropped job is still there')
+    admin.close()
 
 
 def test_errors():
@@ -246,7 +295,7 @@ def main():
     rows = None
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
-        tests = {'life': lambda: test_life(dev), 'errors': test_errors, 'garbage': test_garbage,
+        tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'garbage': test_garbage,
                  'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
                  'stateless': test_stateless, 'dataframe': test_dataframe}
         for name in wanted or tests:

@@ -2,13 +2,17 @@
  * other time, all at once; its tasks move while their former owner still runs them.
  *
  * Goal: what a committed reader sees of the sink and of the late rows is the offline computation:
- * each window and key once, nothing missing; no last stable offset is stuck; a stop is committed.
+ * each window and key once, nothing missing; no last stable offset is stuck; lag tools
+ * see in the end that all was read; a stop is committed.
  * Method: an idempotent feeder, tasks on two nodes, owners that change with and without a word to
  * the former one; in the calm everything is read and compared, then all tasks are stopped. */
 #include "tests/sim/sim_workload.h"
 
 #include "client/producer_core.h"
 #include "processor/task/task.h"
+#include "proto/kafka/api_key.h"
+#include "proto/kafka/error_code.h"
+#include "proto/kafka/offset_fetch.h"
 #include "proto/sys/check.h"
 #include "tests/rig/kafka_talk.h"
 #include "tests/sim/job_plan.h"
@@ -484,6 +488,59 @@ static bool read_results(struct play *play)
     return is_well;
 }
 
+/* ---- what lag tools see ---- */
+
+static bool fetch_offsets(struct play *play, uint32_t broker,
+                          struct kafka_offset_fetch_response *answer, struct wire_client *client)
+{
+    char group[JOB_TOPICS_NAME_BYTES_MAX];
+    job_topics_group(job_plan(), group);
+    int32_t partitions[JOB_PLAN_PARTITIONS] = {0, 1, 2};
+    struct kafka_offset_fetch_request_offset_fetch_request_topic topic = {
+        .name = wire_text_of(JOB_PLAN_SOURCE),
+        .partition_indexes = partitions,
+        .partition_indexes_count = JOB_PLAN_PARTITIONS};
+    struct kafka_offset_fetch_request request;
+    kafka_offset_fetch_request_defaults(&request);
+    request.group_id = wire_text_of(group);
+    request.topics = &topic;
+    request.topics_count = 1;
+    wire_client_open(client, &play->brokers, broker);
+    return wire_client_call(client, API_KEY_OFFSET_FETCH, 7, &request, answer) &&
+           answer->error_code == ERROR_CODE_NONE;
+}
+
+/* Of one broker: does it tell that the job has read all? */
+static bool tells_end(struct play *play, uint32_t broker)
+{
+    struct wire_client client;
+    struct kafka_offset_fetch_response answer;
+    bool is_end = fetch_offsets(play, broker, &answer, &client);
+    for (int p = 0; is_end && p < JOB_PLAN_PARTITIONS; p++) {
+        is_end = answer.topics[0].partitions[p].committed_offset == play->goal;
+    }
+    wire_client_close(&client);
+    return is_end;
+}
+
+/* Soon, whatever former owners said too late. */
+static bool wait_for_group(struct play *play)
+{
+    int64_t deadline_ns = play->world->now_ns + CALM_NS;
+    while (play->world->now_ns < deadline_ns) {
+        for (uint32_t i = 0; i < play->broker_count; i++) {
+            if (tells_end(play, i)) {
+                return true;
+            }
+        }
+        if (!sim_world_run_for(play->world, SIM_S)) {
+            return false;
+        }
+    }
+    sim_world_fail(play->world, "the job's group does not come to the end of the input");
+    return false;
+}
+
 /* ---- the calm ---- */
 
 static bool is_fed(void *context)
@@ -539,6 +596,9 @@ static void calm_down(struct play *play)
         }
     } while (!job_sums_is_whole(&play->sums) && play->world->now_ns < deadline_ns);
     job_sums_compare(&play->sums);
+    if (!wait_for_group(play)) {
+        return;
+    }
     play->is_stopping = true;
     for (uint32_t i = 0; i < WORKERS; i++) {
         if (play->workers[i].node->is_up) {

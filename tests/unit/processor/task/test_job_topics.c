@@ -53,6 +53,14 @@ Test(job_topics, two_stages_have_route_changelog_and_progress)
     expect_topic(2, "__millrace-delays-progress", 5);
 }
 
+Test(job_topics, the_lag_s_group_is_named_after_the_job)
+{
+    char group[JOB_TOPICS_NAME_BYTES_MAX];
+    job_topics_group(&plan, group);
+
+    cr_expect_str_eq(group, "millrace-delays");
+}
+
 Test(job_topics, one_stage_has_progress_only)
 {
     plan.n_stages = 1;
