@@ -132,6 +132,9 @@ static bool take_records(struct catalog *self, const struct consumer_fetched *fe
         while (fetch_walk_record(&walk, &record) == STATUS_OK) {
             enum catalog_kind kind;
             char name[CATALOG_NAME_BYTES_MAX];
+            if (self->writing != NULL) {
+                catalog_write_see(self->writing, record.offset);
+            }
             if (read_key(record.key, &kind, name)) {
                 put_entry(self, kind, name, &record);
                 has_changed = true;
@@ -197,7 +200,7 @@ static void consumer_on_placed(void *context)
 
 static void close_if_alone(struct catalog *self)
 {
-    if (self->is_closing && self->has_closed_consumer && !self->is_writing) {
+    if (self->is_closing && self->has_closed_consumer && self->writing == NULL) {
         while (!list_is_empty(&self->entries)) {
             remove_entry(self, container_of(self->entries.next, struct catalog_entry, in_catalog));
         }

@@ -4,13 +4,14 @@
  * Every processor follows `__millrace_catalog` and keeps what is committed in memory. Who wants to
  * change something first takes over the writer's transactional id, which fences whoever wrote
  * before, then reads up to the end, and only then decides; so two doors never decide on the same
- * state, and of two jobs of one name the second one is refused.
+ * state, and of two jobs of one name the second one is refused. Who is fenced does all this again.
  *
  * Owner: the processor. Loop: the options'. Limits: CATALOG_ENTRIES_MAX tables and jobs;
  * CATALOG_RECORD_BYTES_MAX each. */
 #pragma once
 
 #include "client/consumer_core.h"
+#include "client/retry.h"
 #include "client/txn_core.h"
 #include "processor/job/topic_maker.h"
 #include "proto/internal/processor_record.pb-c.h"
@@ -50,16 +51,24 @@ struct catalog_write {
     /* The catalog is as new as can be: decide, and call catalog_write_put() for each change; none
      * is no write. Anything but OK ends the write with it. May run more than once. */
     enum status (*decide)(struct catalog_write *self);
-    /* Once. OK: it is committed, and read back already. UNKNOWN: it may be. */
+    /* Once. OK: it is committed, and read back already. UNKNOWN: it may be. FENCED: other doors
+     * wrote until the deadline. */
     void (*on_done)(struct catalog_write *self, enum status status);
     /* The catalog's: */
     struct catalog *catalog;
     struct list in_catalog;
     struct catalog_barrier barrier;
     struct txn_core txn;
+    struct timer again; /* Armed: between two attempts. */
+    struct retry retry;
     enum status status;
-    int64_t written_end; /* Behind the last record that the log has taken. */
-    bool is_over;
+    int64_t written_offset; /* Of a record that the log has taken; -1: none. */
+    int64_t written_end;    /* Behind the last one; both of the last attempt that came so far. */
+    uint32_t delivered_count;
+    bool is_over;     /* The attempt. */
+    bool is_lost;     /* The attempt, to another door; there may be a next one. */
+    bool is_doubtful; /* A commit was asked for, and nobody knows how it ended. */
+    bool is_seen;     /* What was written is committed: our reader has it. */
     uint32_t change_count;
     struct catalog_change {
         char key[CATALOG_NAME_BYTES_MAX + 8];
@@ -93,9 +102,9 @@ struct catalog {
     struct topic_wish topic;
     struct catalog_barrier first;
     struct timer again;
-    struct list barriers; /* Waiting for the reader. */
-    struct list writes;   /* One at a time. */
-    bool is_writing;
+    struct list barriers;          /* Waiting for the reader. */
+    struct list writes;            /* Waiting for their turn. */
+    struct catalog_write *writing; /* The one under way; NULL: none. */
     bool is_assigned;
     bool is_closing;
     bool has_closed_consumer;

@@ -10,8 +10,11 @@
 #define REQUEST_MS 10000
 #define TRANSACTION_MS 30000
 #define BATCH_BYTES_MAX (CATALOG_RECORD_BYTES_MAX + 65536U)
+#define AGAIN_MS_MIN 50
+#define AGAIN_MS_MAX 2000
 
 static void start_next(struct catalog *catalog);
+static void start_attempt(struct catalog_write *self);
 
 static void drop_changes(struct catalog_write *self)
 {
@@ -49,13 +52,14 @@ enum status catalog_write_put(struct catalog_write *self, enum catalog_kind kind
 
 /* ---- the steps of one write, from the last to the first ---- */
 
-static void txn_on_closed(void *context)
+static void end_write(struct catalog_write *self, enum status status)
 {
-    struct catalog_write *self = context;
     struct catalog *catalog = self->catalog;
-    catalog->is_writing = false;
+    timer_done(&self->again);
     drop_changes(self);
-    self->on_done(self, self->status); /* It may be gone behind this. */
+    catalog->writing = NULL;
+    bool is_unknown = status != STATUS_OK && self->is_doubtful;
+    self->on_done(self, is_unknown ? STATUS_UNKNOWN : status); /* It may be gone behind this. */
     if (catalog->is_closing) {
         catalog_end_write(catalog);
     } else {
@@ -63,12 +67,62 @@ static void txn_on_closed(void *context)
     }
 }
 
-static void end_write(struct catalog_write *self, enum status status)
+/* Any delay up to twice the doubling one: of many that fence each other, one comes when the others
+ * are not there. */
+static int64_t delay_ns(struct catalog_write *self)
+{
+    struct prng *prng = &self->catalog->options.loop->prng;
+    return (int64_t)prng_below(prng, 2 * (uint64_t)retry_next_ns(&self->retry, prng));
+}
+
+static void txn_on_closed(void *context)
+{
+    struct catalog_write *self = context;
+    struct loop *loop = self->catalog->options.loop;
+    int64_t again_ns = loop_now_ns(loop) + (self->is_lost ? delay_ns(self) : 0);
+    if (!self->is_lost || self->catalog->is_closing || again_ns >= self->deadline_ns) {
+        end_write(self, self->status);
+        return;
+    }
+    trace_line(loop->trace, TRACE_INFO, "catalog", "write-again", "why=\"%s\" attempt=%u",
+               status_text(self->status), self->retry.attempt_count);
+    timer_start_at(&self->again, again_ns);
+}
+
+static void again_on_fire(struct timer *timer)
+{
+    start_attempt(container_of(timer, struct catalog_write, again));
+}
+
+static void end_attempt(struct catalog_write *self, enum status status)
 {
     if (!self->is_over) {
         self->is_over = true;
         self->status = status;
+        self->is_lost |= status == STATUS_FENCED;
         txn_core_close(&self->txn);
+    }
+}
+
+/* Another door took the id, or the transaction was given up on the way: neither is about what is
+ * written, so it is tried again. */
+static bool is_lost(const struct txn_core_outcome *outcome)
+{
+    switch (outcome->error_code) {
+    case ERROR_CODE_NONE:
+        return outcome->must_abort &&
+               (outcome->status == STATUS_TIMEOUT || outcome->status == STATUS_UNREACHABLE);
+    case ERROR_CODE_INVALID_PRODUCER_EPOCH:
+    case ERROR_CODE_PRODUCER_FENCED:
+    case ERROR_CODE_INVALID_TXN_STATE:
+    case ERROR_CODE_INVALID_PRODUCER_ID_MAPPING:
+    case ERROR_CODE_CONCURRENT_TRANSACTIONS:
+    case ERROR_CODE_TRANSACTION_ABORTABLE:
+    case ERROR_CODE_UNKNOWN_PRODUCER_ID:
+    case ERROR_CODE_OUT_OF_ORDER_SEQUENCE_NUMBER:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -76,7 +130,7 @@ static void read_back_on_done(struct catalog_barrier *barrier, enum status statu
 {
     struct catalog_write *self = container_of(barrier, struct catalog_write, barrier);
     (void)status; /* It is committed, whether our reader has come so far or not. */
-    end_write(self, STATUS_OK);
+    end_attempt(self, STATUS_OK);
 }
 
 static void commit_on_done(void *context, const struct txn_core_outcome *outcome)
@@ -89,8 +143,15 @@ static void commit_on_done(void *context, const struct txn_core_outcome *outcome
         catalog_wait_until(self->catalog, &self->barrier, self->written_end);
         return;
     }
+    if (outcome->status == STATUS_OK || self->is_seen) {
+        end_attempt(self, STATUS_OK);
+        return;
+    }
+    /* Even a refusal may be the second answer: the first one was lost, and it was done. */
+    self->is_lost = is_lost(outcome);
+    self->is_doubtful = self->is_lost && self->delivered_count == self->change_count;
     bool is_open = outcome->status == STATUS_TIMEOUT || outcome->status == STATUS_UNKNOWN;
-    end_write(self, is_open ? STATUS_UNKNOWN : outcome->status);
+    end_attempt(self, is_open && !self->is_lost ? STATUS_UNKNOWN : outcome->status);
 }
 
 static enum status send_changes(struct catalog_write *self)
@@ -113,15 +174,33 @@ static enum status send_changes(struct catalog_write *self)
     return STATUS_OK;
 }
 
+/* The id is taken over and all is read: what the attempt before wrote would have been seen. */
+static void forget_attempt(struct catalog_write *self)
+{
+    drop_changes(self);
+    self->is_doubtful = false;
+    self->delivered_count = 0;
+    self->written_offset = -1;
+    self->written_end = 0;
+}
+
 static void read_on_done(struct catalog_barrier *barrier, enum status status)
 {
     struct catalog_write *self = container_of(barrier, struct catalog_write, barrier);
+    if (status == STATUS_OK && self->catalog->position < self->written_end) {
+        catalog_wait_until(self->catalog, &self->barrier, self->written_end);
+        return;
+    }
+    if (status == STATUS_OK && self->is_seen) {
+        end_attempt(self, STATUS_OK); /* The attempt before was committed after all. */
+        return;
+    }
     if (status == STATUS_OK) {
-        drop_changes(self);
+        forget_attempt(self);
         status = self->decide(self);
     }
     if (status == STATUS_OK && self->change_count == 0) {
-        end_write(self, STATUS_OK);
+        end_attempt(self, STATUS_OK);
         return;
     }
     status = status == STATUS_OK ? send_changes(self) : status;
@@ -129,7 +208,7 @@ static void read_on_done(struct catalog_barrier *barrier, enum status status)
                  ? txn_core_commit(&self->txn, self->deadline_ns, commit_on_done, self)
                  : status;
     if (status != STATUS_OK) {
-        end_write(self, status);
+        end_attempt(self, status);
     }
 }
 
@@ -137,7 +216,8 @@ static void start_on_done(void *context, const struct txn_core_outcome *outcome)
 {
     struct catalog_write *self = context;
     if (outcome->status != STATUS_OK) {
-        end_write(self, outcome->status);
+        self->is_lost = is_lost(outcome);
+        end_attempt(self, outcome->status);
         return;
     }
     self->barrier =
@@ -148,19 +228,21 @@ static void start_on_done(void *context, const struct txn_core_outcome *outcome)
 static void txn_on_delivery(void *context, const struct producer_delivery *delivery)
 {
     struct catalog_write *self = context;
+    if (delivery->status != STATUS_OK) {
+        return;
+    }
+    self->delivered_count += 1;
+    self->written_offset = delivery->offset;
     if (delivery->offset >= self->written_end) {
         self->written_end = delivery->offset + 1;
     }
 }
 
-static void start_next(struct catalog *catalog)
+static void start_attempt(struct catalog_write *self)
 {
-    if (catalog->is_writing || list_is_empty(&catalog->writes)) {
-        return;
-    }
-    struct catalog_write *self =
-        container_of(list_take_first(&catalog->writes), struct catalog_write, in_catalog);
-    catalog->is_writing = true;
+    struct catalog *catalog = self->catalog;
+    self->is_over = false;
+    self->is_lost = false;
     struct txn_core_options options = {
         .producer = {.loop = catalog->options.loop,
                      .bootstrap = catalog->options.bootstrap,
@@ -179,16 +261,35 @@ static void start_next(struct catalog *catalog)
     txn_core_init(&self->txn, &options);
     enum status status = txn_core_start(&self->txn, self->deadline_ns, start_on_done, self);
     if (status != STATUS_OK) {
-        end_write(self, status);
+        end_attempt(self, status);
     }
+}
+
+static void start_next(struct catalog *catalog)
+{
+    if (catalog->writing == NULL && !list_is_empty(&catalog->writes)) {
+        catalog->writing =
+            container_of(list_take_first(&catalog->writes), struct catalog_write, in_catalog);
+        start_attempt(catalog->writing);
+    }
+}
+
+void catalog_write_see(struct catalog_write *self, int64_t offset)
+{
+    self->is_seen |= offset == self->written_offset;
 }
 
 void catalog_write_start(struct catalog *catalog, struct catalog_write *write)
 {
     write->catalog = catalog;
     write->change_count = 0;
+    write->delivered_count = 0;
+    write->written_offset = -1;
     write->written_end = 0;
-    write->is_over = false;
+    write->is_seen = false;
+    write->is_doubtful = false;
+    retry_init(&write->retry, AGAIN_MS_MIN, AGAIN_MS_MAX);
+    timer_init(&write->again, &catalog->options.loop->timers, again_on_fire);
     list_init(&write->in_catalog);
     list_append(&catalog->writes, &write->in_catalog);
     start_next(catalog);
@@ -200,5 +301,8 @@ void catalog_write_cancel_all(struct catalog *catalog)
     while ((link = list_take_first(&catalog->writes)) != NULL) {
         struct catalog_write *write = container_of(link, struct catalog_write, in_catalog);
         write->on_done(write, STATUS_CANCELED);
+    }
+    if (catalog->writing != NULL && catalog->writing->again.is_armed) {
+        end_write(catalog->writing, STATUS_CANCELED);
     }
 }

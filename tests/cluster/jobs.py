@@ -1,4 +1,5 @@
 """The whole way of a job on real processes: declared, run, moved, stopped, run again, failed."""
+import concurrent.futures
 import datetime
 import json
 import os
@@ -126,6 +127,25 @@ def test_errors():
     need(fail('sql', '-c', 'DROP TABLE twice_in') == 'TABLE_IN_USE', 'a table in use')
     run('sql', '-c', "CALL stop_job('twice'); CALL drop_job('twice'); DROP TABLE twice_in; DROP TABLE twice_out")
     need('twice' not in states(), 'a dropped job is still there')
+
+
+def test_doors():
+    """Statements given to both processors at once: none is told that the other was busy with the catalog."""
+    def declare(name):
+        return run('sql', '-c', f"CREATE TABLE {name} (a int) WITH (topic = '{name}', format = 'json')")
+
+    def declare_again(_):
+        try:
+            declare('door_same')
+        except AssertionError as error:
+            return 'TABLE_EXISTS' if 'TABLE_EXISTS' in str(error) else str(error)
+        return 'declared'
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for count in range(4):
+            names = [f'door_{count}_{index}' for index in range(8)]
+            need([out[0]['name'] for out in pool.map(declare, names)] == names, 'another table was declared')
+        told = sorted(pool.map(declare_again, range(8)))
+    need(told == ['TABLE_EXISTS'] * 7 + ['declared'], f'of eight that declare one table: {told}')
 
 
 def send_frame(address, body):
@@ -295,8 +315,8 @@ def main():
     rows = None
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
-        tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'garbage': test_garbage,
-                 'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
+        tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'doors': test_doors,
+                 'garbage': test_garbage, 'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
                  'stateless': test_stateless, 'dataframe': test_dataframe}
         for name in wanted or tests:
             if name in tests:
