@@ -45,6 +45,12 @@ int64_t log_start(const struct log *self)
     return self->state.start;
 }
 
+int64_t log_oldest(const struct log *self)
+{
+    const struct log_state *state = &self->state;
+    return state->segment_count == 0 ? state->end : state->segments[0]->base_offset;
+}
+
 int64_t log_end(const struct log *self)
 {
     return self->state.end;

@@ -116,6 +116,7 @@ struct log_append {
 MUST_USE enum status log_append(struct log *self, const struct log_append *append);
 
 int64_t log_start(const struct log *self);
+int64_t log_oldest(const struct log *self);      /* Batches there are; at or below the start. */
 int64_t log_end(const struct log *self);         /* Next offset; readable below it. */
 int64_t log_flushed_end(const struct log *self); /* Durable below it. */
 uint64_t log_byte_count(const struct log *self); /* Of all segments. */
@@ -205,7 +206,8 @@ MUST_USE enum status log_list_aborted_txns(struct log *self, int64_t offset, int
 /* The newest producer snapshot at or below the end: bytes for free(), NULL when there is none. */
 MUST_USE enum status log_load_snapshot(struct log *self, int64_t *out_offset, uint8_t **out_bytes,
                                        size_t *out_byte_count);
-/* Synchronous walk over whole batches from `offset` to the end; for start-up only. */
+/* Synchronous walk over whole batches to the end, from `offset` or the oldest one there is (below
+ * the start, perhaps); for start-up only. */
 MUST_USE enum status log_replay(struct log *self, int64_t offset,
                                 void (*on_batch)(void *context, const uint8_t *batch,
                                                  size_t byte_count, int64_t ingested_ms),

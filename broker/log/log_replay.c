@@ -21,6 +21,6 @@ enum status log_replay(struct log *self, int64_t offset,
                        void *context)
 {
     struct replay replay = {.on_batch = on_batch, .context = context};
-    int64_t start = log_start(self);
-    return log_walk(self, offset < start ? start : offset, replay_on_batch, &replay);
+    int64_t oldest = log_oldest(self);
+    return log_walk(self, offset < oldest ? oldest : offset, replay_on_batch, &replay);
 }

@@ -59,30 +59,18 @@ enum partition_fault partition_state_fault(const struct partition *self, int32_t
     return self->role == PARTITION_ROLE_LEADER ? PARTITION_FAULT_NONE : PARTITION_FAULT_NOT_LEADER;
 }
 
-/* The log writes a marker and what it aborts as two records, and a crash may fall in between. */
-static enum status knows_aborted(struct partition *self, const struct log_aborted_txn *aborted,
-                                 bool *out_is_known)
+/* The log writes a marker and what it aborts as two records, and a crash may fall in between: only
+ * what is aborted behind all that it knows is news. */
+static enum status is_news(struct partition *self, const struct log_aborted_txn *aborted,
+                           bool *out_is_news)
 {
-    enum status status = STATUS_FULL;
-    for (uint32_t count_max = 16; status == STATUS_FULL; count_max *= 4) {
-        struct log_aborted_txn *rows = calloc(count_max, sizeof *rows);
-        if (rows == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        uint32_t count = 0;
-        status = log_list_aborted_txns(self->log, aborted->last_offset, aborted->last_offset + 1,
-                                       rows, count_max, &count);
-        bool is_known = false;
-        for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
-            is_known = is_known || (rows[i].producer_id == aborted->producer_id &&
-                                    rows[i].last_offset == aborted->last_offset);
-        }
-        free(rows);
-        if (status == STATUS_OK) {
-            *out_is_known = is_known;
-        }
-    }
-    return status;
+    struct log_aborted_txn row;
+    uint32_t count = 0;
+    enum status status =
+        log_list_aborted_txns(self->log, aborted->last_offset, INT64_MAX, &row, 1, &count);
+    bool are_more = status == STATUS_FULL;
+    *out_is_news = count == 0 && !are_more;
+    return are_more ? STATUS_OK : status;
 }
 
 static enum status follow_marker(struct partition *self, const struct producer_write *write,
@@ -102,11 +90,11 @@ static enum status follow_marker(struct partition *self, const struct producer_w
                                       .first_offset = end.first_offset,
                                       .last_offset = end.last_offset,
                                       .last_stable_offset = end.last_stable_offset};
-    bool is_known = false;
+    bool must_tell = true;
     if (is_replay) {
-        TRY(knows_aborted(self, &aborted, &is_known));
+        TRY(is_news(self, &aborted, &must_tell));
     }
-    return is_known ? STATUS_OK : log_append_aborted_txn(self->log, &aborted);
+    return must_tell ? log_append_aborted_txn(self->log, &aborted) : STATUS_OK;
 }
 
 enum status partition_state_follow(struct partition *self, const uint8_t *batch, size_t byte_count,
@@ -178,6 +166,8 @@ static enum status begin_snapshot_txns(struct partition *self)
     return STATUS_OK;
 }
 
+/* What lies below the log's start counts as long as it is there: transactions that the snapshot
+ * has open may have ended in it. */
 enum status partition_state_rebuild(struct partition *self)
 {
     producer_state_clear(self->producers);
@@ -193,9 +183,10 @@ enum status partition_state_rebuild(struct partition *self)
             /* A snapshot is only a shortcut: what it held is in the log as well. */
             producer_state_clear(self->producers);
             offset = log_start(self->log);
+        } else if (offset < log_oldest(self->log)) {
+            producer_state_doubt_txns(self->producers);
         }
     }
     TRY(begin_snapshot_txns(self));
-    offset = offset < log_start(self->log) ? log_start(self->log) : offset;
     return log_replay(self->log, offset, replay_on_batch, self);
 }

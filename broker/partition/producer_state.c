@@ -316,6 +316,16 @@ enum status producer_state_apply(struct producer_state *self, const struct produ
     return STATUS_OK;
 }
 
+void producer_state_doubt_txns(struct producer_state *self)
+{
+    check(self->magic == PRODUCER_STATE_MAGIC);
+    list_for_each(link, &self->by_use)
+    {
+        container_of(link, struct producer_entry, by_use)->txn_first_offset = -1;
+    }
+    self->open_count = 0;
+}
+
 void producer_state_expire(struct producer_state *self, int64_t before_ms)
 {
     check(self->magic == PRODUCER_STATE_MAGIC);

@@ -86,6 +86,8 @@ MUST_USE enum status producer_state_apply(struct producer_state *self,
 /* Forgets producers without an open transaction whose last write is older than `before_ms`, by the
  * time of its batch or marker, as Kafka does. */
 void producer_state_expire(struct producer_state *self, int64_t before_ms);
+/* What was open may have ended since, in batches that nobody has any more. */
+void producer_state_doubt_txns(struct producer_state *self);
 /* Everything at or beyond `offset` was cut off: the caller clears and replays. */
 void producer_state_clear(struct producer_state *self);
 

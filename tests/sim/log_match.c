@@ -187,7 +187,7 @@ void log_match_opened(struct log_match *self, const struct log_options *options,
     found.count = 0;
     for (int attempt = 0; attempt < 3 && status == STATUS_IO; attempt++) {
         found.count = 0; /* An injected error of the disk is over when it was met. */
-        status = log_replay(log, 0, take_replayed, &found);
+        status = log_replay(log, log_start(log), take_replayed, &found);
     }
     if (status != STATUS_OK) {
         sim_world_fail(self->world, "%s-%d: broker %u opened a log that cannot be read: %s",

@@ -3,6 +3,7 @@
  */
 #include "broker/partition/partition_state.h"
 
+#include "broker/log/checkpoint.h"
 #include "proto/record/batch_builder.h"
 #include "proto/record/control_record.h"
 #include "tests/rig/log_rig.h"
@@ -16,11 +17,16 @@ static struct log_rig rig;
 static struct log_rig_log *log_under;
 static struct list blocked;
 
-static void open_log(void)
+static void open_store(void)
 {
     enum status status = STATUS_OK;
     cr_assert(log_rig_open(&rig, &status));
     cr_assert_eq(status, STATUS_OK);
+}
+
+static void open_log(void)
+{
+    enum status status = STATUS_OK;
     cr_assert(log_rig_open_log(log_under, &status));
     cr_assert_eq(status, STATUS_OK);
 }
@@ -29,6 +35,7 @@ static void set_up(void)
 {
     log_rig_init(&rig, 5);
     log_under = log_rig_add(&rig, "t", 7, 0);
+    open_store();
     open_log();
 }
 
@@ -79,12 +86,14 @@ static void append_abort(void)
     append(marker, sizeof marker);
 }
 
-/* How many aborted transactions a partition over that log tells a reader of offset 0. */
-static uint32_t aborted_count(void)
+/* Over that log. From here on the node is entered. */
+static struct partition *enter_partition(void)
 {
     sim_node_enter(rig.node);
-    log_forget(log_under->log);
-    log_under->log = NULL;
+    if (log_under->log != NULL) {
+        log_forget(log_under->log); /* Without a snapshot. */
+        log_under->log = NULL;
+    }
     list_init(&blocked);
     struct partition_options options = {.loop = sim_node_loop(rig.node, 0),
                                         .store = rig.store,
@@ -95,6 +104,20 @@ static uint32_t aborted_count(void)
                                         .blocked = &blocked};
     struct partition *partition = NULL;
     cr_assert_eq(partition_open(&options, &partition), STATUS_OK);
+    return partition;
+}
+
+static void leave_partition(struct partition *partition)
+{
+    partition_retire(partition);
+    partition_free(partition);
+    sim_node_leave(rig.node);
+}
+
+/* How many aborted transactions a partition over that log tells a reader of offset 0. */
+static uint32_t aborted_count(void)
+{
+    struct partition *partition = enter_partition();
     struct log_aborted_txn aborted[4];
     uint32_t count = 0;
     cr_assert_eq(
@@ -105,9 +128,7 @@ static uint32_t aborted_count(void)
         cr_expect_eq(aborted[0].first_offset, 0);
         cr_expect_eq(aborted[0].last_offset, 1);
     }
-    partition_retire(partition);
-    partition_free(partition);
-    sim_node_leave(rig.node);
+    leave_partition(partition);
     return count;
 }
 
@@ -117,10 +138,118 @@ Test(partition_state, aborted_transaction_is_forgotten_when_a_crash_falls_behind
     append_data();
     append_abort();
     log_rig_kill(&rig);
-    open_log();
+    open_store();
 
     cr_expect_eq(aborted_count(), 1);
     log_rig_kill(&rig);
-    open_log();
+    open_store();
     cr_expect_eq(aborted_count(), 1, "once, however often it is replayed");
+}
+
+static uint32_t open_count(void)
+{
+    struct partition *partition = enter_partition();
+    uint32_t count = txn_span_open_count(partition->txns);
+    leave_partition(partition);
+    return count;
+}
+
+static bool is_checkpointed(void *context)
+{
+    (void)context;
+    return !checkpoint_is_busy(rig.store->checkpoint);
+}
+
+/* A checkpoint while the partition has the transaction open. */
+static void checkpoint_open_txn(void)
+{
+    struct partition *partition = enter_partition();
+    cr_assert_eq(txn_span_open_count(partition->txns), 1);
+    checkpoint_note_change(partition->log);
+    checkpoint_begin(rig.store);
+    sim_node_leave(rig.node);
+    cr_assert(sim_world_run_until(rig.world, is_checkpointed, NULL, 10 * SIM_S));
+    sim_node_enter(rig.node);
+    leave_partition(partition);
+    open_log();
+}
+
+static struct log_change change;
+static bool is_changed;
+
+static void change_on_done(struct log_change *self, enum status status)
+{
+    (void)self;
+    cr_assert_eq(status, STATUS_OK);
+    is_changed = true;
+}
+
+static bool has_changed(void *context)
+{
+    (void)context;
+    return is_changed;
+}
+
+static void move_start(int64_t offset)
+{
+    sim_node_enter(rig.node);
+    change.on_done = change_on_done;
+    log_set_retention_limit(log_under->log, INT64_MAX);
+    cr_assert_eq(log_move_start(log_under->log, offset, &change), STATUS_OK);
+    sim_node_leave(rig.node);
+    cr_assert(sim_world_run_until(rig.world, has_changed, NULL, 10 * SIM_S));
+}
+
+/* Its marker went with the start; another one, of a transaction that wrote nothing, came behind. */
+Test(partition_state, transaction_that_ended_below_the_start_ends_again_behind_a_crash)
+{
+    append_data();
+    checkpoint_open_txn();
+    append_abort();
+    cr_assert_eq(aborted_count(), 1);
+    open_log();
+    cr_assert_eq(log_rig_append_at(log_under, 1, 100, 0, 1000), STATUS_OK);
+    move_start(2);
+    append_abort();
+    append_data();
+    append_abort();
+    cr_assert_eq(aborted_count(), 2);
+    open_log();
+    append_data();
+    append_abort();
+    cr_assert_eq(aborted_count(), 3);
+    log_rig_kill(&rig);
+    open_store();
+
+    cr_expect_eq(aborted_count(), 3);
+}
+
+Test(partition_state, transaction_that_ended_below_the_start_is_open_behind_a_crash)
+{
+    append_data();
+    checkpoint_open_txn();
+    append_abort();
+    cr_assert_eq(log_rig_append_at(log_under, 1, 100, 0, 1000), STATUS_OK);
+    move_start(2);
+    log_rig_kill(&rig);
+    open_store();
+
+    cr_expect_eq(open_count(), 0);
+}
+
+Test(partition_state, transaction_whose_marker_is_deleted_is_open_behind_a_crash)
+{
+    append_data();
+    checkpoint_open_txn();
+    append_abort();
+    while (log_end(log_under->log) < 20) {
+        cr_assert_eq(log_rig_append_at(log_under, 1, 10000, 0, 1000), STATUS_OK);
+        cr_assert(log_rig_flush(&rig));
+    }
+    move_start(log_end(log_under->log));
+    cr_assert_gt(log_oldest(log_under->log), 2);
+    log_rig_kill(&rig);
+    open_store();
+
+    cr_expect_eq(open_count(), 0);
 }
