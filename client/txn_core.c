@@ -371,11 +371,13 @@ static void ended(struct txn_core *self)
 }
 
 /* The transaction was not committed and never will be. INVALID_TXN_STATE: its time was over, and
- * the coordinator has aborted it. */
-static bool is_uncommitted_code(int16_t code)
+ * the coordinator has aborted it. INVALID_PRODUCER_EPOCH may also be another producer that came
+ * behind our commit, when the first answer to it was lost. */
+static bool is_uncommitted(const struct coordinator_op *op)
 {
-    return code == ERROR_CODE_TRANSACTION_ABORTABLE || code == ERROR_CODE_INVALID_TXN_STATE ||
-           code == ERROR_CODE_INVALID_PRODUCER_EPOCH;
+    return op->error_code == ERROR_CODE_TRANSACTION_ABORTABLE ||
+           op->error_code == ERROR_CODE_INVALID_TXN_STATE ||
+           (op->error_code == ERROR_CODE_INVALID_PRODUCER_EPOCH && !op->is_doubtful);
 }
 
 /* Answers to an abort behind which InitProducerId says whether the id is still ours (KIP-360). */
@@ -397,7 +399,7 @@ static void end_on_done(struct coordinator_op *op, enum status status)
         ended(self);
         return;
     }
-    if (self->is_commit && is_uncommitted_code(op->error_code)) {
+    if (self->is_commit && is_uncommitted(op)) {
         txn_core_break(self, status, op->error_code);
         return;
     }

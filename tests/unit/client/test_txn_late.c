@@ -228,6 +228,47 @@ Test(txn_late, a_fence_at_the_commit_is_final)
     end();
 }
 
+static bool has_lost_an_answer;
+
+static enum scripted_fault lose_first_end(struct scripted_log *self, uint32_t broker,
+                                          int16_t api_key)
+{
+    (void)self;
+    (void)broker;
+    bool is_it = api_key == API_KEY_END_TXN && !has_lost_an_answer;
+    has_lost_an_answer = has_lost_an_answer || is_it;
+    return is_it ? SCRIPTED_BREAK_AFTER : SCRIPTED_WELL;
+}
+
+static int16_t refuse_second_end(struct scripted_log *self, int16_t api_key, int32_t partition)
+{
+    (void)self;
+    (void)partition;
+    bool is_second = api_key == API_KEY_END_TXN && cluster.end_count[1] == 1;
+    return is_second ? ERROR_CODE_INVALID_PRODUCER_EPOCH : ERROR_CODE_NONE;
+}
+
+/* Somebody came behind it. Whoever aborted now and did it again would do it twice. */
+Test(txn_late, a_commit_whose_answer_was_lost_is_called_uncommitted)
+{
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        forget();
+        has_lost_an_answer = false;
+        begin_with(levels[i]);
+        start(&subject);
+        begin(&subject);
+        send_to(&subject, 0);
+        cluster.log.spoil = lose_first_end;
+        cluster.log.refuse = refuse_second_end;
+        struct txn_core_outcome got = commit(&subject);
+        cr_expect_eq(cluster.end_count[1], 1);
+        cr_expect_not(got.must_abort);
+        cr_expect(got.is_fatal);
+        cr_expect_eq(got.error_code, ERROR_CODE_PRODUCER_FENCED);
+        end();
+    }
+}
+
 /* Without the claim of KIP-360, asking for the id would take it from whoever has it. */
 Test(txn_late, a_broker_that_knows_no_claims_is_not_asked_for_a_contested_id)
 {
