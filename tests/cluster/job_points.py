@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 from dev_process import Dev
-from job_rig import Processor, Rows, check_output, need, run, sql_of, wait_for, wait_watermark
+from job_rig import Processor, Rows, check_output, need, run, sql_of, wait_watermark
 
 ROWS = 1200
 PARTITIONS = 4
@@ -53,7 +53,7 @@ def run_point(directory, bootstrap, number, point):
         first.wait_ready()
         run('sql', '-c', sql_of(job))
         run('produce', f'{job}-in', '--json', stdin=rows.lines(0, ROWS // 3))
-        wait_for('rows out of the first third', lambda: run('job', 'progress', job)[0]['totals']['input_rows'] > 0)
+        wait_watermark(job, rows, ROWS // 3)  # From here on there is state to be restored.
         with Processor(directory / f'{job}-b', bootstrap, kill_at=f'{point}:2') as second:
             second.wait_ready()
             run('produce', f'{job}-in', '--json', stdin=rows.lines(ROWS // 3, 2 * ROWS // 3))

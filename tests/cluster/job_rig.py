@@ -96,9 +96,9 @@ class Rows:
             out.append(json.dumps({'partition': index % self.partitions, 'value': value, 'key': f'k{index}'}))
         return '\n'.join(out) + '\n'
 
-    def watermark(self):
-        """Of the whole input, in seconds."""
-        return min(max(row['at'] for row in self.rows[p::self.partitions])
+    def watermark(self, end=None):
+        """Of the input, or of what comes before `end` in it, in seconds."""
+        return min(max(row['at'] for row in self.rows[:end][p::self.partitions])
                    for p in range(self.partitions)) - DELAY_SECONDS
 
 
@@ -122,8 +122,8 @@ def progress(job):
     return run('job', 'progress', job)[0]
 
 
-def wait_watermark(job, rows, seconds=60):
-    wanted = text_of(rows.watermark()).replace('Z', '.000Z')
+def wait_watermark(job, rows, end=None, seconds=60):
+    wanted = text_of(rows.watermark(end)).replace('Z', '.000Z')
 
     def claim():
         try:
