@@ -137,17 +137,11 @@ static void member_suspect(struct speaker_member *self)
     coordinator_call_post_from(&self->call, shard, topic, index);
 }
 
-static bool is_same(struct wire_text one, struct wire_text other)
-{
-    return one.byte_count == other.byte_count &&
-           memcmp(one.bytes, other.bytes, (size_t)one.byte_count) == 0;
-}
-
 static bool is_member(const struct speaker_member *self, struct wire_text group_id,
                       struct wire_text member_id)
 {
-    return is_same(self->suspicion.group_id, group_id) &&
-           is_same(self->suspicion.member_id, member_id);
+    return wire_text_same(self->suspicion.group_id, group_id) &&
+           wire_text_same(self->suspicion.member_id, member_id);
 }
 
 static void keep_member(struct speaker *self, struct api_shard *shard, struct wire_text group_id,

@@ -10,7 +10,6 @@
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define ADD_VERSION 5
 #define CALL_TIMEOUT_MS 8000
@@ -34,12 +33,6 @@ struct txn_gate_question {
     struct link_call remote; /* and where it is elsewhere. */
     struct wire_slice body;
 };
-
-static bool is_same(struct wire_text one, struct wire_text other)
-{
-    return one.byte_count == other.byte_count &&
-           (one.byte_count <= 0 || memcmp(one.bytes, other.bytes, (size_t)one.byte_count) == 0);
-}
 
 void txn_gate_init(struct txn_gate *self, struct api_shard *shard)
 {
@@ -108,7 +101,7 @@ static void take_rows(struct txn_gate_question *question, const add_response *an
         const txn_topic_out *topics = answer->results_by_transaction[t].topic_results;
         for (int32_t i = 0; i < answer->results_by_transaction[t].topic_results_count; i++) {
             if (i < question->addition.topics_count && topics[i].results_by_partition_count == 1 &&
-                is_same(topics[i].name, question->rows[i].name)) {
+                wire_text_same(topics[i].name, question->rows[i].name)) {
                 question->rows[i].results_by_partition[0].partition_error_code =
                     topics[i].results_by_partition[0].partition_error_code;
             }
@@ -254,7 +247,7 @@ static struct txn_gate_question *find_or_make(struct txn_gate *self,
             question->addition.producer_epoch == entry->pass.producer_epoch &&
             question->addition.is_verify_only != entry->is_adding &&
             question->entry_count < ENTRIES_MAX &&
-            is_same(question->addition.id, entry->transactional_id)) {
+            wire_text_same(question->addition.id, entry->transactional_id)) {
             return question;
         }
     }

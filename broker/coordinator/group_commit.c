@@ -5,8 +5,6 @@
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
-#include <string.h>
-
 /* Removals of one upkeep; the rest is found at the next. */
 #define EXPIRED_RECORDS_MAX 4000U
 

@@ -137,7 +137,7 @@ static bool keeps_metadata(const struct joining *self, const struct group_member
 {
     struct wire_bytes former = group_state_metadata(member);
     for (uint32_t i = 0; i < self->protocol_count; i++) {
-        if (text_table_same(self->protocols[i].name, self->group->protocol)) {
+        if (wire_text_same(self->protocols[i].name, self->group->protocol)) {
             return text_table_same_bytes(self->protocols[i].metadata, former);
         }
     }

@@ -85,7 +85,7 @@ bool group_offsets_has_pending(const struct group_offsets *self, struct wire_tex
     list_for_each(link, &self->pending)
     {
         const struct group_pending *pending = container_of(link, struct group_pending, link);
-        if (pending->row.partition == partition && text_table_same(pending->topic, topic)) {
+        if (pending->row.partition == partition && wire_text_same(pending->topic, topic)) {
             return true;
         }
     }
@@ -169,7 +169,7 @@ static struct group_pending *find_pending(const struct group_offsets *self, int6
     {
         struct group_pending *pending = container_of(link, struct group_pending, link);
         if (pending->producer_id == producer_id && pending->row.partition == partition &&
-            text_table_same(pending->topic, topic)) {
+            wire_text_same(pending->topic, topic)) {
             return pending;
         }
     }

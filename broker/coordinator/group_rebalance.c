@@ -135,7 +135,7 @@ int16_t group_rebalance_find_member(const struct group *group, struct wire_text 
     if (member == NULL) {
         return ERROR_CODE_UNKNOWN_MEMBER_ID;
     }
-    if (!text_table_same(member->entry.name, id)) {
+    if (!wire_text_same(member->entry.name, id)) {
         return ERROR_CODE_FENCED_INSTANCE_ID;
     }
     *out_member = member;
@@ -572,7 +572,7 @@ void group_rebalance_lose(struct group *group)
 
 static bool is_same_or_untold(struct wire_text told, struct wire_text known)
 {
-    return told.byte_count < 0 || text_table_same(told, known);
+    return told.byte_count < 0 || wire_text_same(told, known);
 }
 
 static int16_t check_sync(const struct group *group, const struct kafka_sync_group_request *in,

@@ -7,7 +7,6 @@
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define SUBSCRIPTION_ARENA_BYTES_MAX ((size_t)8 << 20)
 static const struct wire_text no_text = {NULL, -1};
@@ -205,7 +204,7 @@ bool group_state_has_protocols(const struct group_member *member,
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!text_table_same(member->protocols[i].name, protocols[i].name) ||
+        if (!wire_text_same(member->protocols[i].name, protocols[i].name) ||
             !text_table_same_bytes(member->protocols[i].metadata, protocols[i].metadata)) {
             return false;
         }
@@ -215,14 +214,14 @@ bool group_state_has_protocols(const struct group_member *member,
 
 bool group_state_is_leader(const struct group_member *member)
 {
-    return text_table_same(member->group->leader, member->entry.name);
+    return wire_text_same(member->group->leader, member->entry.name);
 }
 
 static const struct group_protocol *find_protocol(const struct group_member *member,
                                                   struct wire_text name)
 {
     for (uint32_t i = 0; i < member->protocol_count; i++) {
-        if (text_table_same(member->protocols[i].name, name)) {
+        if (wire_text_same(member->protocols[i].name, name)) {
             return &member->protocols[i];
         }
     }
@@ -281,7 +280,7 @@ bool group_state_accepts(const struct group *self, struct wire_text protocol_typ
     if (group_state_member_count(self) == 0) {
         return true;
     }
-    if (!text_table_same(self->protocol_type, protocol_type)) {
+    if (!wire_text_same(self->protocol_type, protocol_type)) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -302,7 +301,7 @@ static void vote(const struct group_member *member, struct ballot *ballots, uint
 {
     for (uint32_t i = 0; i < member->protocol_count; i++) {
         for (uint32_t k = 0; k < count; k++) {
-            if (text_table_same(member->protocols[i].name, ballots[k].name)) {
+            if (wire_text_same(member->protocols[i].name, ballots[k].name)) {
                 ballots[k].vote_count += 1;
                 return;
             }
@@ -353,7 +352,7 @@ static bool member_subscribes(const struct group_member *member, struct wire_tex
         kafka_consumer_protocol_subscription_decode(&reader, version, &arena, &read) == STATUS_OK) {
         subscribes = false;
         for (int32_t i = 0; i < read.topics_count && !subscribes; i++) {
-            subscribes = text_table_same(read.topics[i], topic);
+            subscribes = wire_text_same(read.topics[i], topic);
         }
     }
     arena_done(&arena);

@@ -48,7 +48,7 @@ struct text_entry *text_table_find(const struct text_table *self, struct wire_te
     const struct list *bucket = bucket_of(self, hash);
     for (struct list *link = bucket->next; link != bucket; link = link->next) {
         struct text_entry *entry = container_of(link, struct text_entry, link);
-        if (entry->hash == hash && text_table_same(entry->name, name)) {
+        if (entry->hash == hash && wire_text_same(entry->name, name)) {
             return entry;
         }
     }
@@ -139,12 +139,6 @@ void text_table_drop_bytes(struct wire_bytes *bytes)
 {
     drop(bytes->bytes);
     *bytes = (struct wire_bytes){NULL, -1};
-}
-
-bool text_table_same(struct wire_text one, struct wire_text other)
-{
-    return one.byte_count == other.byte_count &&
-           (one.byte_count <= 0 || memcmp(one.bytes, other.bytes, (size_t)one.byte_count) == 0);
 }
 
 bool text_table_same_bytes(struct wire_bytes one, struct wire_bytes other)

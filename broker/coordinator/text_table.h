@@ -44,5 +44,4 @@ struct wire_text text_table_copy(struct wire_text text);
 struct wire_bytes text_table_copy_bytes(struct wire_bytes bytes);
 void text_table_drop(struct wire_text *text);
 void text_table_drop_bytes(struct wire_bytes *bytes);
-bool text_table_same(struct wire_text one, struct wire_text other);
 bool text_table_same_bytes(struct wire_bytes one, struct wire_bytes other);

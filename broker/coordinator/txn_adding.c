@@ -112,7 +112,7 @@ static enum status merge(const struct adding *self, struct kafka_transaction_log
     size_t count = old_count;
     for (int32_t i = 0; i < self->in->topics_count; i++) {
         size_t place = 0;
-        while (place < count && !text_table_same(topics[place].topic, self->in->topics[i].name)) {
+        while (place < count && !wire_text_same(topics[place].topic, self->in->topics[i].name)) {
             place += 1;
         }
         if (place == count) {

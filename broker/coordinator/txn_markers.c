@@ -193,7 +193,7 @@ static int16_t find_code(const struct kafka_write_txn_markers_response *answer,
         }
         for (int32_t t = 0; t < result->topics_count; t++) {
             const topic_result *topic = &result->topics[t];
-            if (!text_table_same(topic->name, marker->topic)) {
+            if (!wire_text_same(topic->name, marker->topic)) {
                 continue;
             }
             for (int32_t p = 0; p < topic->partitions_count; p++) {
@@ -262,7 +262,7 @@ static enum status encode_batch(struct marker_batch *batch)
                                           job->marker.is_epoch_raised ? VERSION_RAISED : 0};
             topic = NULL;
         }
-        if (topic == NULL || !text_table_same(topic->name, marker->topic)) {
+        if (topic == NULL || !wire_text_same(topic->name, marker->topic)) {
             topic = topics;
             topics += 1;
             topic->name = marker->topic;

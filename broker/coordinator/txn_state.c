@@ -90,7 +90,7 @@ int16_t txn_state_check_producer(const struct txn *self, int64_t producer_id, in
 bool txn_state_has(const struct txn *self, struct wire_text topic, int32_t partition)
 {
     for (uint32_t i = 0; i < self->topic_count; i++) {
-        if (!text_table_same(self->topics[i].name, topic)) {
+        if (!wire_text_same(self->topics[i].name, topic)) {
             continue;
         }
         for (uint32_t k = 0; k < self->topics[i].partition_count; k++) {

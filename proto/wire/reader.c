@@ -240,6 +240,12 @@ bool wire_text_equals(struct wire_text self, const char *text)
            (byte_count == 0 || memcmp(self.bytes, text, byte_count) == 0);
 }
 
+bool wire_text_same(struct wire_text one, struct wire_text other)
+{
+    return one.byte_count == other.byte_count &&
+           (one.byte_count <= 0 || memcmp(one.bytes, other.bytes, (size_t)one.byte_count) == 0);
+}
+
 struct wire_text wire_text_of(const char *text)
 {
     if (text == NULL) {

@@ -77,6 +77,7 @@ int32_t wire_read_count(struct wire_reader *self, bool is_flexible, bool may_be_
                         size_t element_bytes_min);
 
 bool wire_text_equals(struct wire_text self, const char *text);
+bool wire_text_same(struct wire_text one, struct wire_text other); /* Null is the same as null. */
 struct wire_text wire_text_of(const char *text); /* Of a NUL-terminated string; NULL gives null. */
 bool wire_uuid_is_zero(const struct wire_uuid *self);
 bool wire_uuid_equals(const struct wire_uuid *self, const struct wire_uuid *other);

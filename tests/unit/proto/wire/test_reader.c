@@ -296,6 +296,11 @@ Test(reader, texts_compare_by_bytes_and_null)
     cr_expect_not(wire_text_equals(wire_text_of(NULL), ""));
     cr_expect(wire_text_equals(wire_text_of(NULL), NULL));
     cr_expect(wire_text_equals((struct wire_text){0}, ""));
+    cr_expect(wire_text_same(wire_text_of("flights"), wire_text_of("flights")));
+    cr_expect_not(wire_text_same(wire_text_of("flights"), wire_text_of("flighty")));
+    cr_expect_not(wire_text_same(wire_text_of("flights"), wire_text_of("flight")));
+    cr_expect_not(wire_text_same(wire_text_of(""), wire_text_of(NULL)));
+    cr_expect(wire_text_same(wire_text_of(NULL), wire_text_of(NULL)));
 }
 
 Test(reader, elements_of_no_size_are_our_bug, .signal = SIGABRT)
