@@ -234,7 +234,9 @@ static void metadata_on_done(struct ask *ask, enum status status)
         }
     }
     self->is_refresh_due = false;
-    self->options.on_refreshed(self->options.context, status);
+    if (self->options.on_refreshed != NULL) {
+        self->options.on_refreshed(self->options.context, status);
+    }
 }
 
 static void refresh_on_fire(struct timer *timer)

@@ -44,7 +44,7 @@ struct cluster_options {
     const char *client_id; /* Borrowed for life. */
     int64_t request_timeout_ms;
     bool may_create_topics; /* Asking for a topic may create it where the brokers allow that. */
-    /* After each look at metadata. May want topics and ask, not close. */
+    /* After each look at metadata. May want topics and ask, not close. NULL: nobody cares. */
     void (*on_refreshed)(void *context, enum status status);
     /* Everything has ended; the owner may free itself. */
     void (*on_closed)(void *context);

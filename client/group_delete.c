@@ -49,12 +49,6 @@ static void op_on_done(struct coordinator_op *op, enum status status)
     cluster_close(&self->cluster);
 }
 
-static void cluster_on_refreshed(void *context, enum status status)
-{
-    (void)context; /* The coordinator core asks by itself. */
-    (void)status;
-}
-
 static void cluster_on_closed(void *context)
 {
     struct group_delete *self = context;
@@ -71,7 +65,6 @@ void group_delete_start(struct group_delete *self, const struct group_delete_opt
                                       .bootstrap_count = options->bootstrap_count,
                                       .client_id = options->client_id,
                                       .request_timeout_ms = options->request_timeout_ms,
-                                      .on_refreshed = cluster_on_refreshed,
                                       .on_closed = cluster_on_closed,
                                       .context = self};
     cluster_init(&self->cluster, &cluster);

@@ -412,12 +412,6 @@ void processor_core_run(struct processor_core *self, struct processor_ask *ask)
 
 /* ---- life ---- */
 
-static void cluster_on_refreshed(void *context, enum status status)
-{
-    (void)context;
-    (void)status; /* The coordinator's core looks for itself. */
-}
-
 static void cluster_on_closed(void *context)
 {
     struct processor_core *self = context;
@@ -469,7 +463,6 @@ void processor_core_init(struct processor_core *self, const struct processor_cor
                                       .bootstrap_count = options->bootstrap_count,
                                       .client_id = options->client_id,
                                       .request_timeout_ms = options->request_timeout_ms,
-                                      .on_refreshed = cluster_on_refreshed,
                                       .on_closed = cluster_on_closed,
                                       .context = self};
     cluster_init(&self->cluster, &cluster);

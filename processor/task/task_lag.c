@@ -211,12 +211,6 @@ void task_lag_fall_silent(struct task_lag *self)
 
 /* ---- life ---- */
 
-static void cluster_on_refreshed(void *context, enum status status)
-{
-    (void)context; /* The coordinator core asks by itself. */
-    (void)status;
-}
-
 static void cluster_on_closed(void *context)
 {
     struct task_lag *self = context;
@@ -248,7 +242,6 @@ static void init_client(struct task_lag *self)
                                       .bootstrap_count = own->bootstrap_count,
                                       .client_id = own->client_id,
                                       .request_timeout_ms = own->request_timeout_ms,
-                                      .on_refreshed = cluster_on_refreshed,
                                       .on_closed = cluster_on_closed,
                                       .context = self};
     cluster_init(&self->cluster, &cluster);

@@ -21,12 +21,6 @@ static bool is_done;
 static enum status done_status;
 static int16_t done_code;
 
-static void on_refreshed(void *context, enum status status)
-{
-    (void)context;
-    (void)status;
-}
-
 static void on_closed(void *context)
 {
     *(bool *)context = true;
@@ -49,7 +43,6 @@ static void set_up(void)
                                       .bootstrap_count = 1,
                                       .client_id = "test",
                                       .request_timeout_ms = REQUEST_MS,
-                                      .on_refreshed = on_refreshed,
                                       .on_closed = on_closed,
                                       .context = &is_cluster_closed};
     cluster_init(&cluster, &options);
