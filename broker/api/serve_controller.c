@@ -1,8 +1,8 @@
 #include "broker/api/serve_controller.h"
 
-#include "broker/api/speaker.h"
 #include "broker/api/dispatch.h"
 #include "broker/api/reply_code.h"
+#include "broker/api/speaker.h"
 #include "proto/kafka/allocate_producer_ids.h"
 #include "proto/kafka/alter_partition.h"
 #include "proto/kafka/broker_heartbeat.h"
