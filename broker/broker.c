@@ -18,7 +18,6 @@
 #define BROKER_MAGIC 0xb40ce400U
 #define LISTENER_NAME "PLAINTEXT"
 #define LEAVE_TIMEOUT_MS 2000
-#define COPY_PATIENCE_SESSIONS 2 /* As a member's registration has it. */
 #define MS_PER_MINUTE INT64_C(60000)
 #define PRODUCER_EXPIRY_MS 86400000 /* producer.id.expiration.ms */
 
@@ -272,7 +271,7 @@ static enum status open_own_address(struct broker *self, const struct quorum_opt
     struct own_address_options options = {.loop = self->options.quorum_loop,
                                           .node_id = self->node.broker_id,
                                           .incarnation_id = self->incarnation_id,
-                                          .patience_ms = COPY_PATIENCE_SESSIONS *
+                                          .patience_ms = BROKER_MEMBER_PATIENCE_SESSIONS *
                                                          self->options.config->session_timeout_ms,
                                           .has_leader = has_leader,
                                           .on_other = own_on_other,

@@ -5,7 +5,6 @@
 #define BROKER_MEMBER_MAGIC 0xb40ce2aaU
 #define RETRY_MS 100
 #define ASK_TIMEOUT_MS 5000
-#define PATIENCE_SESSIONS 2 /* A session on credit of a new controller may follow its own. */
 
 static void ask(struct broker_member *self);
 
@@ -57,7 +56,8 @@ static void wait_for_other(struct broker_member *self)
                    self->options.broker_id, self->registration.error.message);
     }
     int64_t waited_ms = (now_ns - self->duplicate_since_ns) / CLOCK_NS_PER_MS;
-    if (self->was_registered || waited_ms < PATIENCE_SESSIONS * self->options.session_timeout_ms) {
+    if (self->was_registered ||
+        waited_ms < BROKER_MEMBER_PATIENCE_SESSIONS * self->options.session_timeout_ms) {
         ask_later(self, RETRY_MS);
         return;
     }

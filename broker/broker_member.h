@@ -11,6 +11,10 @@
 
 #include "broker/uplink/uplink.h"
 
+/* Sessions to wait for a dead process of the same id to be missed: one on credit of a new
+ * controller may follow its own. */
+#define BROKER_MEMBER_PATIENCE_SESSIONS 2
+
 struct broker_member_options {
     struct loop *loop;
     struct uplink *uplink;
