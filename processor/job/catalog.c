@@ -319,6 +319,7 @@ static void begin(struct timer *timer)
                                       .partition_count = 1,
                                       .settings = {{"cleanup.policy", "compact"}},
                                       .setting_count = 1,
+                                      .is_never_deleted = true,
                                       .deadline_ns = loop_now_ns(self->options.loop) +
                                                      TOPIC_MS * CLOCK_NS_PER_MS,
                                       .on_done = topic_on_done};

@@ -96,7 +96,11 @@ void topic_maker_run(struct admin_core *core, struct topic_wish *wish)
     check(wish->name[0] != '\0');
     wish->core = core;
     wish->is_there = false;
-    look(wish);
+    if (wish->must_exist || wish->is_never_deleted) {
+        look(wish);
+    } else {
+        create(wish);
+    }
 }
 
 /* ---- deleting ---- */

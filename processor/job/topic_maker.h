@@ -1,4 +1,7 @@
-/* Sees to it that a topic is there: looks, creates it where it is missing, waits for its leaders.
+/* Sees to it that a topic is there: creates it where it is missing, waits for its leaders.
+ *
+ * Whether it is there the controller is asked: a broker that lags behind still shows what was
+ * deleted a moment ago, and a table over that would have no topic.
  *
  * Owner: whoever embeds the wish. Loop: the admin core's. Limits: TOPIC_MAKER_SETTINGS_MAX. */
 #pragma once
@@ -19,6 +22,8 @@ struct topic_wish {
     struct topic_setting settings[TOPIC_MAKER_SETTINGS_MAX]; /* As above; borrowed. */
     uint32_t setting_count;
     bool must_exist; /* NOT_FOUND instead of creating it. */
+    /* What any broker shows is there, so that nobody waits for a controller. */
+    bool is_never_deleted;
     int64_t deadline_ns;
     /* Once, never from inside topic_maker_run(). OK, or the status; `op.error_code` and
      * `op.message` say what a broker said. */
