@@ -60,7 +60,8 @@ static void prepare_topic(struct delete_topics *self, int32_t index)
     const struct image_topic *topic =
         out->name.byte_count < 0 ? image_topic_by_id(image, &out->topic_id) : NULL;
     struct wire_text name = topic == NULL ? out->name : wire_text_of(topic->name);
-    if (!access_authorize(&self->request->context, ACCESS_DELETE, ACCESS_TOPIC, name)) {
+    bool is_known = name.byte_count >= 0; /* An id of nothing is no topic to be asked about. */
+    if (is_known && !access_authorize(&self->request->context, ACCESS_DELETE, ACCESS_TOPIC, name)) {
         out->error_code = ERROR_CODE_TOPIC_AUTHORIZATION_FAILED;
         return;
     }

@@ -77,22 +77,32 @@ Test(access_name, produce_by_id_asks_about_a_topic_without_a_name)
     cr_expect_eq(unnamed_count, 0);
 }
 
-Test(access_name, deletion_by_id_asks_about_a_topic_without_a_name)
+static int16_t delete_by_id(struct wire_uuid topic_id)
 {
     struct kafka_delete_topics_request_delete_topic_state topic;
     kafka_delete_topics_request_delete_topic_state_defaults(&topic);
     topic.name = wire_text_of(NULL);
-    topic.topic_id = id;
+    topic.topic_id = topic_id;
     struct kafka_delete_topics_request request;
     kafka_delete_topics_request_defaults(&request);
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 1000;
     struct kafka_delete_topics_response answer;
-
     cr_assert(wire_client_call(&client, API_KEY_DELETE_TOPICS, DELETE_VERSION, &request, &answer));
+    return answer.responses[0].error_code;
+}
 
-    cr_expect_eq(answer.responses[0].error_code, ERROR_CODE_NONE);
+Test(access_name, deletion_by_id_asks_about_a_topic_without_a_name)
+{
+    cr_expect_eq(delete_by_id(id), ERROR_CODE_NONE);
     cr_expect_eq(asked_count, 1);
     cr_expect_eq(unnamed_count, 0);
+}
+
+Test(access_name, deletion_by_an_unknown_id_asks_about_a_topic_without_a_name)
+{
+    id.bytes[0] ^= 1;
+    cr_expect_eq(delete_by_id(id), ERROR_CODE_UNKNOWN_TOPIC_ID);
+    cr_expect_eq(asked_count, 0);
 }
