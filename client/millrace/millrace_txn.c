@@ -134,6 +134,18 @@ static bool is_place_gone(int16_t code)
            code == ERROR_CODE_REBALANCE_IN_PROGRESS;
 }
 
+/* After the abort. */
+static const char *next_step(int16_t code)
+{
+    if (is_place_gone(code)) {
+        return "poll: its new owner does it again";
+    }
+    if (code == ERROR_CODE_FENCED_INSTANCE_ID) {
+        return "stop: the newer consumer does it again";
+    }
+    return "do it again";
+}
+
 static int explain_outcome(const struct txn_call *mine, struct millrace_error *error)
 {
     const struct txn_core_outcome *outcome = &mine->outcome;
@@ -156,8 +168,7 @@ static int explain_outcome(const struct txn_call *mine, struct millrace_error *e
         error->is_fatal = outcome->is_fatal;
         if (outcome->must_abort) {
             (void)snprintf(error->fix, sizeof error->fix, "abort the transaction and %s",
-                           is_place_gone(outcome->error_code) ? "poll: its new owner does it again"
-                                                              : "do it again");
+                           next_step(outcome->error_code));
         }
     }
     return code;

@@ -1,20 +1,24 @@
 /* A member that the group went on without does not get its offsets into a transaction, and one that
- * is there does: fenced_member HOST:PORT TOPIC GROUP, for libmillrace.py. With one argument more:
- * nor does one commit old work that was thrown out, and is in again since its last poll.
+ * is there does: fenced_member HOST:PORT TOPIC GROUP, for libmillrace.py. With "out" behind:
+ * nor does one commit old work that was thrown out, and is in again since its last poll; with
+ * "instance": nor one whose instance id a newer consumer has.
  *
  * Two consumers join one after the other; the first keeps its place of before the second came. */
 #include <millrace/client.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TIMEOUT_MS 60000
 #define POLLS_MAX 600
 #define ILLEGAL_GENERATION 22
+#define FENCED_INSTANCE_ID 82
 #define OUT_MS 1000
 #define OUT_POLLS 120 /* Long enough for a heartbeat to hear of it, and for a join. */
 
 struct member {
     struct millrace_consumer *consumer;
+    const char *instance; /* NULL: none. */
     int assigned_count;
     int batch_count;
 };
@@ -39,6 +43,7 @@ static int join(struct millrace_client *client, char **arguments, int64_t patien
                                                 .group = millrace_text(arguments[3]),
                                                 .group_start = MILLRACE_START_EARLIEST,
                                                 .rebalance_timeout_ms = patience_ms,
+                                                .instance_id = millrace_text(self->instance),
                                                 .on_partitions = on_partitions,
                                                 .context = self};
     struct millrace_bytes topic = millrace_text(arguments[2]);
@@ -185,6 +190,34 @@ static int throw_out(struct millrace_client *client, char **arguments)
     return late_count > 0 || all != ILLEGAL_GENERATION;
 }
 
+static int replace(struct millrace_client *client, char **arguments)
+{
+    struct member members[2] = {{.instance = "one"}, {.instance = "one"}};
+    struct millrace_membership *old = NULL;
+    struct millrace_producer *producer = NULL;
+    struct millrace_producer_options options = {.size = sizeof options,
+                                                .transactional_id = millrace_text(arguments[3])};
+    struct millrace_error error;
+    if (join(client, arguments, 0, &members[0]) || poll_until(members, 1, 0) ||
+        millrace_consumer_membership(members[0].consumer, &old, &error) ||
+        join(client, arguments, 0, &members[1]) ||
+        millrace_producer_open(client, &options, &producer, &error)) {
+        return fail(&error, "the members");
+    }
+    for (int i = 0; i < POLLS_MAX && members[1].assigned_count == 0; i++) {
+        if (poll_once(&members[1])) {
+            return 1;
+        }
+    }
+    int code = transact(producer, arguments[2], old, 1);
+    millrace_membership_free(old);
+    millrace_producer_close(producer, TIMEOUT_MS, NULL);
+    for (int i = 0; i < 2; i++) {
+        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
+    }
+    return code != FENCED_INSTANCE_ID;
+}
+
 int main(int count, char **arguments)
 {
     struct millrace_client_options options = {.size = sizeof options};
@@ -197,6 +230,8 @@ int main(int count, char **arguments)
     if (millrace_client_open(&options, &client, &error)) {
         return fail(&error, "open");
     }
-    int result = count == 4 ? fence(client, arguments) : throw_out(client, arguments);
+    int result = count == 4                              ? fence(client, arguments)
+                 : strcmp(arguments[4], "instance") == 0 ? replace(client, arguments)
+                                                         : throw_out(client, arguments);
     return millrace_client_close(client, 1000, NULL) || result;
 }

@@ -93,6 +93,8 @@ def fenced_member(bootstrap):
     need(said[2:] == ['must abort 1 fatal 0', 'generation new: OK', 'committed 2'], said)
     said = run(BUILD / 'tests/fenced_member', bootstrap, 'fenced', 'outrun-readers', 'out')
     need(said == 'refused 1 late 0 all: ILLEGAL_GENERATION\n', said)
+    said = run(BUILD / 'tests/fenced_member', bootstrap, 'fenced', 'static-readers', 'instance')
+    need('FENCED_INSTANCE_ID' in said and 'abort the transaction and stop' in said, said)
 
 
 def late_producer(bootstrap):
