@@ -51,10 +51,13 @@ static uint32_t partition_count_of(void *context, const Millrace__Plan__Table *t
 
 /* ---- the catalog's word ---- */
 
-/* The same job again, but for what only its first start knew? */
+/* The same job again, but for what only its first start knew, and which topic bears the name? */
 static bool is_same_plan(struct run_script *self, const Millrace__Plan__JobPlan *old)
 {
     Millrace__Plan__JobPlan mine = *self->plan;
+    Millrace__Plan__Table source = *mine.source;
+    source.topic_id = old->source->topic_id;
+    mine.source = &source;
     mine.query_id = old->query_id;
     size_t byte_count = millrace__plan__job_plan__get_packed_size(&mine);
     if (byte_count != millrace__plan__job_plan__get_packed_size(old)) {
@@ -83,6 +86,40 @@ static enum status refuse_name(struct run_script *self, bool is_alive)
     return STATUS_EXISTS;
 }
 
+static bool is_same_topic(const Millrace__Plan__Table *table, const Millrace__Plan__Table *old)
+{
+    return table->topic_id.len == 0 || table->topic_id.len != old->topic_id.len ||
+           memcmp(table->topic_id.data, old->topic_id.data, old->topic_id.len) == 0;
+}
+
+/* The job would go on behind as many records as it has read of the former topic. */
+static enum status refuse_topic(struct run_script *self)
+{
+    self->fault = control_call_fault(
+        self->call,
+        (struct control_fault){"TOPIC_REPLACED", self->insert->position,
+                               "where the job has stopped is an offset of the former topic",
+                               "drop the job: CALL drop_job('…'); the statement then begins anew"},
+        "the topic '%.200s' was deleted and created again since the job '%.200s' was started",
+        self->plan->source->topic, self->plan->name);
+    return STATUS_EXISTS;
+}
+
+/* May the job begin, or go on? Else with a fault. */
+static enum status check_former(struct run_script *self, const struct catalog_entry *entry)
+{
+    if (entry == NULL) {
+        return STATUS_OK;
+    }
+    const Millrace__Processor__Job *old = entry->record->job;
+    bool is_alive = old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
+                    old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
+    if (is_alive || !is_same_plan(self, old->plan)) {
+        return refuse_name(self, is_alive);
+    }
+    return is_same_topic(self->plan->source, old->plan->source) ? STATUS_OK : refuse_topic(self);
+}
+
 static enum status insert_decide(struct catalog_write *write)
 {
     struct run_script *self = container_of(write, struct run_script, write);
@@ -96,11 +133,7 @@ static enum status insert_decide(struct catalog_write *write)
         catalog_find(run_script_catalog(self), CATALOG_JOB, self->plan->name);
     if (entry != NULL) {
         Millrace__Processor__Job *old = entry->record->job;
-        bool is_alive = old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-                        old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
-        if (is_alive || !is_same_plan(self, old->plan)) {
-            return refuse_name(self, is_alive);
-        }
+        TRY(check_former(self, entry));
         job.plan = old->plan;
         job.created_ms = old->created_ms;
         job.run = old->run + 1;
@@ -187,6 +220,21 @@ static void give_query_id(struct run_script *self)
     self->plan->query_id = (ProtobufCBinaryData){QUERY_ID_BYTES, id};
 }
 
+/* The table's topic may have been deleted and created again since it was declared. */
+static void note_topic_id(struct run_script *self)
+{
+    const struct run_topic *topic = topic_of(self, self->plan->source->topic);
+    Millrace__Plan__Table *source = arena_take(&self->call->arena, sizeof *source);
+    uint8_t *id = arena_take(&self->call->arena, sizeof topic->id.bytes);
+    if (topic == NULL || source == NULL || id == NULL) {
+        return;
+    }
+    memcpy(id, topic->id.bytes, sizeof topic->id.bytes);
+    *source = *self->plan->source; /* That one is the catalog's. */
+    source->topic_id = (ProtobufCBinaryData){sizeof topic->id.bytes, id};
+    self->plan->source = source;
+}
+
 static void plan_insert(struct run_script *self)
 {
     struct plan_tables tables = {.find = find_table,
@@ -208,6 +256,7 @@ static void plan_insert(struct run_script *self)
         return;
     }
     give_query_id(self);
+    note_topic_id(self);
     if (self->statement->kind_case == MILLRACE__PLAN__STATEMENT__KIND_EXPLAIN) {
         const char *text = NULL;
         status = explain_plan(self->plan, &self->call->arena, &text);
@@ -220,6 +269,13 @@ static void plan_insert(struct run_script *self)
     }
     if (job_topics_check(self->plan) != STATUS_OK) {
         run_script_trouble(self, STATUS_INVALID, 0, "the plan cannot be run");
+        return;
+    }
+    /* Before any topic bears the name of a job that is refused. */
+    struct catalog_entry *former =
+        catalog_find(run_script_catalog(self), CATALOG_JOB, self->plan->name);
+    if (check_former(self, former) != STATUS_OK) {
+        run_script_fail(self, self->fault);
         return;
     }
     self->internal_index = 0;
@@ -248,6 +304,7 @@ static void look_on_done(struct topic_wish *wish, enum status status)
         return;
     }
     topic->partition_count = (uint32_t)wish->found_partition_count;
+    topic->id = wish->topic_id;
     self->topic_index += 1;
     look_next(self);
 }

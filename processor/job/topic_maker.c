@@ -80,12 +80,13 @@ static void look(struct topic_wish *wish)
 {
     int64_t deadline_ns = wish->deadline_ns;
     if (wish->must_exist) {
-        /* A broker may lag behind for a moment; who is not there after this is not there. */
+        /* One that has just begun may lag behind; what is not there after this is not there. */
         int64_t soon_ns = loop_now_ns(wish->core->loop) + ABSENT_MS * CLOCK_NS_PER_MS;
         deadline_ns = soon_ns < deadline_ns ? soon_ns : deadline_ns;
     }
     wish->is_missing = false;
     wish->op = topic_calls_look(wire_text_of(wish->name), look_take);
+    wish->op.node = wish->is_never_deleted ? CLUSTER_ANY : CLUSTER_CONTROLLER;
     wish->op.deadline_ns = deadline_ns;
     wish->op.on_done = look_on_done;
     admin_core_run(wish->core, &wish->op);

@@ -1,7 +1,7 @@
 /* Sees to it that a topic is there: creates it where it is missing, waits for its leaders.
  *
- * Whether it is there the controller is asked: a broker that lags behind still shows what was
- * deleted a moment ago, and a table over that would have no topic.
+ * The controller is asked, and its node for what is there: a broker that lags behind still shows
+ * what was deleted a moment ago, and a table over that would have no topic.
  *
  * Owner: whoever embeds the wish. Loop: the admin core's. Limits: TOPIC_MAKER_SETTINGS_MAX. */
 #pragma once

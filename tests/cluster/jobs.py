@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from dev_process import BUILD, Dev
-from job_rig import Rows, check_output, fail, need, progress, run, sql_of, wait_for, wait_watermark
+from job_rig import Rows, check_output, fail, need, progress, read_committed, run, sql_of, wait_for, wait_watermark
 
 try:
     from kafka.admin import KafkaAdminClient
@@ -30,6 +30,11 @@ def states():
 
 def wait_state(job, state):
     wait_for(f'{job} is {state}', lambda: True if states().get(job) == state else states().get(job))
+
+
+def fail_last(*words):
+    """A call that does something and then fails; the code of its error."""
+    return run(*words, code=1)[-1]['error']['code']
 
 
 def test_life(dev):
@@ -127,6 +132,29 @@ def test_errors():
     need(fail('sql', '-c', 'DROP TABLE twice_in') == 'TABLE_IN_USE', 'a table in use')
     run('sql', '-c', "CALL stop_job('twice'); CALL drop_job('twice'); DROP TABLE twice_in; DROP TABLE twice_out")
     need('twice' not in states(), 'a dropped job is still there')
+
+
+def test_anew():
+    """An input topic that was deleted and created again is not the one whose offsets the job has."""
+    tables = '''
+CREATE TABLE anew_in (a int) WITH (topic = 'anew-in', format = 'json');
+CREATE TABLE anew_out (a int) WITH (topic = 'anew-out', format = 'json');'''
+    insert = "SET job.name = 'anew'; INSERT INTO anew_out SELECT a FROM anew_in"
+    run('sql', '-c', tables + insert)
+    need(fail_last('sql', '-c', "SET job.name = 'anew'; INSERT INTO anew_out SELECT a + 1 FROM anew_in") ==
+         'JOB_EXISTS', 'another statement under the name of a job that runs')
+    run('produce', 'anew-in', stdin='{"a":1}\n{"a":2}\n')
+    wait_for('two rows', lambda: progress('anew')['totals']['output_rows'] == 2)
+    run('job', 'stop', 'anew')
+    run('topic', 'delete', 'anew-in')
+    run('topic', 'create', 'anew-in')
+    run('produce', 'anew-in', stdin='{"a":3}\n{"a":4}\n{"a":5}\n')
+    need(fail_last('sql', '-c', insert) == 'TOPIC_REPLACED', 'a job goes on in another topic')
+    run('sql', '-c', "CALL drop_job('anew');" + insert)
+    wait_for('three rows', lambda: progress('anew')['totals']['output_rows'] == 3)
+    rows = [json.loads(record['value'])['a'] for record in read_committed('anew-out', 5)]
+    need(rows == [1, 2, 3, 4, 5], f'rows of both topics: {rows}')
+    run('job', 'stop', 'anew')
 
 
 def test_doors():
@@ -315,8 +343,8 @@ def main():
     rows = None
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
-        tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'doors': test_doors,
-                 'garbage': test_garbage, 'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
+        tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'anew': test_anew,
+                 'doors': test_doors, 'garbage': test_garbage, 'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
                  'stateless': test_stateless, 'dataframe': test_dataframe}
         for name in wanted or tests:
             if name in tests:
