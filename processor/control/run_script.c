@@ -173,12 +173,11 @@ static void parse_on_done(struct parser_process_ask *ask, enum status status,
     struct run_script *self = container_of(ask, struct run_script, parse);
     self->script = status == STATUS_OK ? message_copy(&script->base) : NULL;
     if (self->script == NULL) {
-        static const char fix[] = "make it smaller; or see the processor's trace";
+        struct parser_process_reason reason =
+            parser_process_reason(status == STATUS_OK ? STATUS_NO_MEMORY : status);
         control_call_fail(
             self->call, control_call_fault(
-                            self->call,
-                            (struct control_fault){status == STATUS_INVALID ? "TOO_LONG" : "PARSER",
-                                                   0, status_text(status), fix},
+                            self->call, (struct control_fault){"PARSER", 0, reason.why, reason.fix},
                             "the text cannot be parsed"));
         return;
     }

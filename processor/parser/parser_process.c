@@ -451,3 +451,26 @@ void parser_process_ask(struct parser_process *self, struct parser_process_ask *
     self->waiting_count++;
     list_append(&self->waiting, &ask->link);
 }
+
+struct parser_process_reason parser_process_reason(enum status status)
+{
+    static const struct parser_process_reason missing = {
+        "the program millrace-parser cannot be started",
+        "put it beside millrace-processor, where everybody may run it"};
+    static const struct parser_process_reason died = {
+        "the program that parses it ended, as it does where memory is short",
+        "run it again, or split the text; the processor's trace tells more"};
+    static const struct parser_process_reason slow = {"parsing it took too long",
+                                                      "run it again, or split the text"};
+    static const struct parser_process_reason busy = {"too many texts are parsed already",
+                                                      "run it again"};
+    if (status == STATUS_NOT_FOUND || status == STATUS_IO) {
+        return missing;
+    }
+    if (status == STATUS_TIMEOUT || status == STATUS_FULL) {
+        return status == STATUS_TIMEOUT ? slow : busy;
+    }
+    return status == STATUS_UNKNOWN
+               ? died
+               : (struct parser_process_reason){status_text(status), "run it at another processor"};
+}

@@ -45,6 +45,14 @@ struct parser_process_ask {
     enum status status;
 };
 
+/* Of a question that failed, for whoever asked it. */
+struct parser_process_reason {
+    const char *why;
+    const char *fix;
+};
+
+struct parser_process_reason parser_process_reason(enum status status);
+
 /* Starts nothing yet. */
 MUST_USE enum status parser_process_open(const struct parser_process_options *options,
                                          struct parser_process **out_process);

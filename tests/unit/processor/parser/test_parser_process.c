@@ -228,7 +228,19 @@ Test(parser_process, a_program_that_is_not_there_is_told)
 
     cr_expect_eq(questions[0].status, STATUS_NOT_FOUND);
     cr_expect_eq(questions[1].status, STATUS_NOT_FOUND);
+    cr_expect_not_null(strstr(parser_process_reason(questions[0].status).why, "cannot be started"));
     tear_down();
+}
+
+Test(parser_process, every_way_to_fail_has_a_fix_of_its_own_and_none_says_no_such_thing)
+{
+    static const enum status ways[] = {STATUS_NOT_FOUND, STATUS_UNKNOWN,  STATUS_TIMEOUT,
+                                       STATUS_FULL,      STATUS_CANCELED, STATUS_NO_MEMORY};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct parser_process_reason reason = parser_process_reason(ways[i]);
+        cr_expect(strlen(reason.fix) > 0);
+        cr_expect_null(strstr(reason.why, "no such thing"));
+    }
 }
 
 Test(parser_process, closing_cancels_what_waits)
