@@ -108,6 +108,14 @@ static void add_event_time(struct sums *sums, const Millrace__Processor__EpochSt
     sums->has_event_time = true;
 }
 
+static void lower_watermark(struct sums *sums, int64_t watermark_us)
+{
+    if (!sums->has_watermark || watermark_us < sums->watermark_us) {
+        sums->watermark_us = watermark_us;
+        sums->has_watermark = true;
+    }
+}
+
 /* Rows are counted where they enter the job and where they leave it. */
 static void add_task(struct sums *sums, const Millrace__Processor__Progress *progress,
                      bool is_first, bool is_last)
@@ -134,9 +142,8 @@ static void add_task(struct sums *sums, const Millrace__Processor__Progress *pro
     sums->epoch = progress->epoch > sums->epoch ? progress->epoch : sums->epoch;
     sums->committed_ms =
         progress->committed_ms > sums->committed_ms ? progress->committed_ms : sums->committed_ms;
-    if (is_last && (!sums->has_watermark || progress->watermark_us < sums->watermark_us)) {
-        sums->watermark_us = progress->watermark_us;
-        sums->has_watermark = true;
+    if (is_last) {
+        lower_watermark(sums, progress->watermark_us);
     }
 }
 
@@ -158,8 +165,11 @@ static struct sums add_all(const Millrace__Processor__Job *job,
                         .totals = MILLRACE__PROCESSOR__EPOCH_STATS__INIT};
     for (uint32_t i = 0; i < tasks->count; i++) {
         uint32_t stage = stage_of(job->plan, i);
+        bool is_last = stage + 1 == job->plan->n_stages;
         if (tasks->progress[i] != NULL) {
-            add_task(&sums, tasks->progress[i], stage == 0, stage + 1 == job->plan->n_stages);
+            add_task(&sums, tasks->progress[i], stage == 0, is_last);
+        } else if (is_last) {
+            lower_watermark(&sums, INT64_MIN); /* Its windows may all be open. */
         }
     }
     return sums;
