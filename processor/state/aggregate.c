@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#define DOUBLE_EXACT_MAX (INT64_C(1) << 53)
+
+__extension__ typedef unsigned __int128 wide;
+
 enum status aggregate_check(const struct aggregate *self)
 {
     bool is_number = self->argument_type == VALUE_INT || self->argument_type == VALUE_BIGINT ||
@@ -425,17 +429,39 @@ static bool sum_fits(const struct aggregate_state *state)
     return state->value.sum.high == (int64_t)state->value.sum.low >> 63;
 }
 
+/* The double next to the quotient. Dividing two doubles would round twice, for a sum beyond 2^53
+ * was rounded before. */
+static double divide(const struct aggregate_state *state)
+{
+    uint64_t count = (uint64_t)state->count;
+    wide low = (wide)state->value.sum.low;
+    wide sum = ((wide)(uint64_t)state->value.sum.high << 64) | low;
+    bool is_negative = state->value.sum.high < 0;
+    wide rest = is_negative ? 0 - sum : sum;
+    if (rest == 0) {
+        return 0;
+    }
+    /* The higher the dividend, the more bits the quotient has: 64 here, where 55 will do. */
+    int shift = 0;
+    while (rest >> 127 == 0) {
+        rest <<= 1;
+        shift += 1;
+    }
+    wide quotient = rest / count;
+    quotient |= rest % count != 0; /* More than half stays more than half. */
+    double mean = ldexp((double)quotient, -shift);
+    return is_negative ? -mean : mean;
+}
+
 static double mean_of(const struct aggregate *self, const struct aggregate_state *state)
 {
-    double sum = 0;
     if (self->argument_type == VALUE_DOUBLE) {
-        sum = state->value.real;
-    } else if (sum_fits(state)) {
-        sum = (double)(int64_t)state->value.sum.low;
-    } else {
-        sum = ldexp((double)state->value.sum.high, 64) + (double)state->value.sum.low;
+        return state->value.real / (double)state->count;
     }
-    return sum / (double)state->count;
+    int64_t sum = (int64_t)state->value.sum.low;
+    bool is_exact = sum_fits(state) && sum <= DOUBLE_EXACT_MAX && sum >= -DOUBLE_EXACT_MAX &&
+                    state->count <= DOUBLE_EXACT_MAX;
+    return is_exact ? (double)sum / (double)state->count : divide(state);
 }
 
 /* Of a state that has a value, for every type but text. */

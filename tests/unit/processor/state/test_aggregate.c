@@ -110,6 +110,34 @@ Test(aggregate, mean_of_ints_is_exact_before_it_is_divided)
     cr_expect_eq(misfits, 0);
 }
 
+static double mean_of(const int64_t *numbers, uint32_t count)
+{
+    struct aggregate avg = {.function = AGGREGATE_AVG, .argument_type = VALUE_BIGINT};
+    struct column values = column_of(VALUE_BIGINT, count);
+    memcpy(values.values.bigints, numbers, count * sizeof *numbers);
+    uint8_t misfits = 0;
+    memset(&group->states[0], 0, sizeof group->states[0]);
+    take(&avg, &values, count);
+    double mean = result(&avg, &misfits).values.doubles[0];
+    cr_expect_eq(misfits, 0);
+    return mean;
+}
+
+Test(aggregate, mean_of_ints_is_rounded_once)
+{
+    /* Sums of 2^53 + 1 and the like are no doubles; their quotients lie beside those of doubles. */
+    const int64_t odd = (INT64_C(1) << 53) + 1;
+
+    cr_expect_eq(mean_of((int64_t[]){odd, 0, 0}, 3), 3002399751580331.0);
+    cr_expect_eq(mean_of((int64_t[]){-odd, 0, 0}, 3), -3002399751580331.0);
+    cr_expect_eq(mean_of((int64_t[]){odd, odd, 0}, 3), 6004799503160662.0);
+    cr_expect_eq(mean_of((int64_t[]){odd}, 1), 9007199254740992.0);
+    cr_expect_eq(mean_of((int64_t[]){odd + 2}, 1), 9007199254740996.0);
+    cr_expect_eq(mean_of((int64_t[]){INT64_MIN, INT64_MIN, INT64_MIN}, 3), -0x1p63);
+    cr_expect_eq(mean_of((int64_t[]){INT64_MIN, INT64_MAX, 0}, 3), -1.0 / 3);
+    cr_expect_eq(mean_of((int64_t[]){INT64_MAX, INT64_MAX, 1 << 11}, 3), 6148914691236517888.0);
+}
+
 Test(aggregate, extremes_of_doubles_have_a_total_order)
 {
     struct aggregate max = {.function = AGGREGATE_MAX, .argument_type = VALUE_DOUBLE};
