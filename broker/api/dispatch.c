@@ -87,7 +87,7 @@ static const struct row rows[] = {
     {{API_KEY_BROKER_REGISTRATION, 0, 4}, serve_controller_registration},
     {{API_KEY_BROKER_HEARTBEAT, 0, 1}, serve_controller_heartbeat},
     {{API_KEY_DESCRIBE_TRANSACTIONS, 0, 0}, serve_describe_transactions},
-    {{API_KEY_LIST_TRANSACTIONS, 0, 2}, serve_list_transactions},
+    {{API_KEY_LIST_TRANSACTIONS, 0, 1}, serve_list_transactions},
     {{API_KEY_ALLOCATE_PRODUCER_IDS, 0, 0}, serve_controller_producer_ids},
     {{METADATA_PULL_KEY, 0, 0}, serve_metadata_pull},
     {{OWN_ADDRESS_KEY, 0, 0}, serve_own_address},

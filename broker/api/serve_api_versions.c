@@ -7,6 +7,7 @@
 
 #define API_VERSIONS_VERSION_MAX 4
 #define API_VERSIONS_VERSION_NAMED 3 /* Clients say who they are; brokers name features. */
+#define API_VERSIONS_VERSION_ZERO 4  /* Clients take a feature whose lowest level is 0. */
 
 /* Tells our own clients that this is a Millrace, which knows Millrace's tagged fields; others pass
  * over features that they do not know. */
@@ -46,7 +47,8 @@ static void fill_features(struct request *request, struct kafka_api_versions_res
     supported[0].min_version = FEATURE_LEVEL;
     supported[0].max_version = FEATURE_LEVEL;
     supported[1].name = wire_text_of(FEATURE_TXN_NAME);
-    supported[1].min_version = 0;
+    /* Java clients before 3.8 end their thread over a 0 here, so Kafka tells them 1 as well. */
+    supported[1].min_version = request->context.api_version < API_VERSIONS_VERSION_ZERO ? 1 : 0;
     supported[1].max_version = FEATURE_TXN_LEVEL;
     out->supported_features = supported;
     out->supported_features_count = FEATURE_COUNT;

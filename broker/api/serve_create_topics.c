@@ -1,10 +1,13 @@
 #include "broker/api/serve_create_topics.h"
 
 #include "broker/api/admin_call.h"
+#include "broker/api/made_configs.h"
 #include "broker/api/reply_code.h"
 #include "proto/kafka/create_topics.h"
 #include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
+
+#define VERSION_WITH_CONFIGS 5
 
 struct create_topics {
     struct admin_call call;
@@ -52,8 +55,8 @@ static bool add_assignments(struct request *request,
     return true;
 }
 
-static void fill_result(struct kafka_create_topics_response_creatable_topic_result *out,
-                        const struct topic_decisions_create *item)
+static void fill_result(struct request *request, const struct topic_decisions_create *item,
+                        struct kafka_create_topics_response_creatable_topic_result *out)
 {
     out->error_code = reply_code_of_decision(item->error.reason);
     if (item->error.reason != DECISION_NONE) {
@@ -63,6 +66,9 @@ static void fill_result(struct kafka_create_topics_response_creatable_topic_resu
     out->topic_id = item->id;
     out->num_partitions = (int32_t)item->made_partition_count;
     out->replication_factor = (int16_t)item->made_replication_factor;
+    if (request->context.api_version >= VERSION_WITH_CONFIGS) {
+        made_configs_fill(request, item, out);
+    }
 }
 
 static void answer(struct admin_call *call, enum status status)
@@ -73,7 +79,7 @@ static void answer(struct admin_call *call, enum status status)
         struct kafka_create_topics_response_creatable_topic_result *out =
             &self->out.topics[self->out_of_item[i]];
         if (status == STATUS_OK) {
-            fill_result(out, &self->command.items[i]);
+            fill_result(request, &self->command.items[i], out);
         } else {
             out->error_code = reply_code_of_status(status);
             out->error_message = wire_text_of(reply_code_message(status));
@@ -102,7 +108,6 @@ static bool prepare_topic(struct create_topics *self, int32_t index)
     kafka_create_topics_response_creatable_topic_result_defaults(out);
     out->name = in->name;
     out->error_message = wire_text_of(NULL);
-    out->configs_count = -1;
     const char *text = NULL;
     out->error_code = refuse(self, in->name, &text);
     if (out->error_code != ERROR_CODE_NONE) {

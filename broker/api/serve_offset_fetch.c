@@ -97,26 +97,47 @@ static void spread_error(struct fetch_item *item, int16_t version)
     item->out->error_code = ERROR_CODE_NONE;
 }
 
-/* With "all", names came from the group; from version 10 on the client wants ids. A topic that is
- * gone has none, and is left out. */
-static void name_by_id(struct offset_fetch *self, group_out *out)
+/* Offsets end with their topic, as they do in Kafka, although the group's log keeps them for a
+ * while: tools ask for the ends of all that a group has committed. With "all", topics that are gone
+ * are left out; who named one hears that nothing is committed. */
+static bool is_there(const struct offset_fetch *self, topic_out *topic)
 {
     const struct image *image = partition_map_image(self->request->shard->map);
+    const struct image_topic *known = image_topic_by_name(image, topic->name);
+    if (known == NULL ||
+        (!wire_uuid_is_zero(&topic->topic_id) && !wire_uuid_equals(&topic->topic_id, &known->id))) {
+        return false;
+    }
+    topic->topic_id = known->id;
+    return true;
+}
+
+static void leave_out_gone(struct offset_fetch *self, struct fetch_item *item)
+{
     int32_t kept_count = 0;
-    for (int32_t i = 0; i < out->topics_count; i++) {
-        topic_out topic = out->topics[i];
-        if (wire_uuid_is_zero(&topic.topic_id)) {
-            const struct image_topic *known = image_topic_by_name(image, topic.name);
-            if (known == NULL) {
-                continue;
-            }
-            topic.topic_id = known->id;
+    for (int32_t i = 0; i < item->out->topics_count; i++) {
+        topic_out topic = item->out->topics[i];
+        bool is_gone = !is_there(self, &topic);
+        if (is_gone && item->in.topics_count < 0) {
+            continue;
         }
-        topic.name = wire_text_of("");
-        out->topics[kept_count] = topic;
+        for (int32_t k = 0; is_gone && k < topic.partitions_count; k++) {
+            topic.partitions[k].committed_offset = -1;
+            topic.partitions[k].committed_leader_epoch = -1;
+            topic.partitions[k].metadata = wire_text_of("");
+        }
+        item->out->topics[kept_count] = topic;
         kept_count += 1;
     }
-    out->topics_count = kept_count;
+    item->out->topics_count = kept_count;
+}
+
+/* From version 10 on the client wants ids. */
+static void name_by_id(group_out *out)
+{
+    for (int32_t i = 0; i < out->topics_count; i++) {
+        out->topics[i].name = wire_text_of("");
+    }
 }
 
 static void answer(struct gather *asks)
@@ -126,9 +147,10 @@ static void answer(struct gather *asks)
     int16_t version = request->context.api_version;
     for (int32_t i = 0; i < self->item_count; i++) {
         struct fetch_item *item = &self->items[i];
+        leave_out_gone(self, item);
         spread_error(item, version);
         if (version >= VERSION_WITH_TOPIC_IDS) {
-            name_by_id(self, item->out);
+            name_by_id(item->out);
         }
     }
     self->out.throttle_time_ms = access_charge(&request->context, 0);
@@ -156,7 +178,10 @@ static bool prepare_topic(struct fetch_item *item, topic_in *in, topic_out *out)
     struct request *request = item->all->request;
     const struct image *image = partition_map_image(request->shard->map);
     int16_t code = ERROR_CODE_NONE;
-    if (request->context.api_version >= VERSION_WITH_TOPIC_IDS) {
+    if (request->context.api_version < VERSION_WITH_TOPIC_IDS) {
+        const struct image_topic *topic = image_topic_by_name(image, in->name);
+        in->topic_id = topic == NULL ? (struct wire_uuid){{0}} : topic->id;
+    } else {
         const struct image_topic *topic = image_topic_by_id(image, &in->topic_id);
         code = topic == NULL ? ERROR_CODE_UNKNOWN_TOPIC_ID : ERROR_CODE_NONE;
         const char *name = topic == NULL ? "" : topic->name;

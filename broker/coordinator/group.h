@@ -95,8 +95,9 @@ void group_done_call(struct group_call *self);
 
 /* What the decision of a call is; for group_call.op.decide. The commit's `out` has a row for each
  * partition of `in`, and rows that carry an error already are left alone; names and topic ids of
- * `in` are filled in both. The same holds for a fetch (its `topics` may be absent: all) and for a
- * deletion of offsets. Everything else of `out` is filled by the decision. */
+ * `in` are filled in both. The same holds for a fetch (its `topics` may be absent: all; then `out`
+ * names the topics by both, and one of another id than asked for has no offsets) and for a deletion
+ * of offsets. Everything else of `out` is filled by the decision. */
 enum ledger_verdict group_join(struct ledger_op *op, void *machine);
 enum ledger_verdict group_rebalance_sync(struct ledger_op *op, void *machine);
 enum ledger_verdict group_join_heartbeat(struct ledger_op *op, void *machine);

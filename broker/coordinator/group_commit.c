@@ -115,20 +115,29 @@ enum ledger_verdict group_commit_offsets(struct ledger_op *op, void *machine)
 typedef struct kafka_offset_fetch_response_offset_fetch_response_partitions fetched_row;
 typedef struct kafka_offset_fetch_response_offset_fetch_response_topics fetched_topic;
 
-static bool fill_row(struct group_call *call, const struct group *group, struct wire_text topic,
+/* What was committed to a topic of this name that has been deleted since says nothing of the one
+ * that has the name now. Zero: not told, on either side. */
+static bool is_of(const struct group_offset *row, const struct wire_uuid *topic_id)
+{
+    return wire_uuid_is_zero(topic_id) || wire_uuid_is_zero(&row->topic_id) ||
+           wire_uuid_equals(topic_id, &row->topic_id);
+}
+
+static bool fill_row(struct group_call *call, const struct group *group, const fetched_topic *topic,
                      fetched_row *out)
 {
     const struct group_offset *row =
-        group == NULL ? NULL : group_offsets_find(&group->offsets, topic, out->partition_index);
+        group == NULL ? NULL
+                      : group_offsets_find(&group->offsets, topic->name, out->partition_index);
     out->committed_offset = -1;
     out->committed_leader_epoch = -1;
     out->metadata = wire_text_of("");
     if (group != NULL && call->is_stable_required &&
-        group_offsets_has_pending(&group->offsets, topic, out->partition_index)) {
+        group_offsets_has_pending(&group->offsets, topic->name, out->partition_index)) {
         out->error_code = ERROR_CODE_UNSTABLE_OFFSET_COMMIT;
         return true;
     }
-    if (row == NULL) {
+    if (row == NULL || !is_of(row, &topic->topic_id)) {
         return true;
     }
     out->committed_offset = row->offset;
@@ -145,12 +154,22 @@ static bool fill_named(struct group_call *call, const struct group *group)
         fetched_topic *topic = &call->out.fetch->topics[i];
         for (int32_t k = 0; k < topic->partitions_count; k++) {
             if (topic->partitions[k].error_code == ERROR_CODE_NONE &&
-                !fill_row(call, group, topic->name, &topic->partitions[k])) {
+                !fill_row(call, group, topic, &topic->partitions[k])) {
                 return false;
             }
         }
     }
     return true;
+}
+
+/* The topic that the last commit meant, of all that had the name. */
+static struct wire_uuid newest_topic_id(const struct group_topic *topic)
+{
+    const struct group_offset *newest = &topic->rows[0];
+    for (uint32_t k = 1; k < topic->row_count; k++) {
+        newest = topic->rows[k].record_offset > newest->record_offset ? &topic->rows[k] : newest;
+    }
+    return newest->topic_id;
 }
 
 static bool fill_topic(struct group_call *call, const struct group *group,
@@ -160,15 +179,21 @@ static bool fill_topic(struct group_call *call, const struct group *group,
                                       (size_t)topic->entry.name.byte_count);
     out->name.byte_count = topic->entry.name.byte_count;
     out->partitions = arena_take_array(&call->arena, topic->row_count, sizeof *out->partitions);
-    if (out->name.bytes == NULL || out->partitions == NULL) {
-        return false;
+    if (out->name.bytes == NULL || out->partitions == NULL || topic->row_count == 0) {
+        return topic->row_count == 0;
     }
-    out->partitions_count = (int32_t)topic->row_count;
+    out->topic_id = newest_topic_id(topic);
+    out->partitions_count = 0;
     for (uint32_t k = 0; k < topic->row_count; k++) {
-        out->partitions[k].partition_index = topic->rows[k].partition;
-        if (!fill_row(call, group, topic->entry.name, &out->partitions[k])) {
+        fetched_row *row = &out->partitions[out->partitions_count];
+        row->partition_index = topic->rows[k].partition;
+        if (!is_of(&topic->rows[k], &out->topic_id)) {
+            continue;
+        }
+        if (!fill_row(call, group, out, row)) {
             return false;
         }
+        out->partitions_count += 1;
     }
     return true;
 }

@@ -158,6 +158,27 @@ Test(dispatch, api_versions_of_the_future_is_answered_in_version_0)
     wire_client_close(&client);
 }
 
+Test(dispatch, no_feature_begins_at_level_0_for_clients_that_cannot_take_it)
+{
+    struct wire_client client;
+    wire_client_open(&client, &world, 0);
+    struct kafka_api_versions_request in;
+    struct kafka_api_versions_response out;
+    kafka_api_versions_request_defaults(&in);
+    in.client_software_name = wire_text_of("apache-kafka-java");
+    in.client_software_version = wire_text_of("3.4.1");
+    for (int16_t version = 3; version <= 4; version++) {
+        int32_t zero_count = 0;
+        cr_assert(wire_client_call(&client, API_KEY_API_VERSIONS, version, &in, &out));
+        cr_expect_gt(out.supported_features_count, 0);
+        for (int32_t i = 0; i < out.supported_features_count; i++) {
+            zero_count += out.supported_features[i].min_version == 0 ? 1 : 0;
+        }
+        cr_expect_eq(zero_count, version == 3 ? 0 : 1);
+    }
+    wire_client_close(&client);
+}
+
 Test(dispatch, software_names_that_are_no_names_are_refused_and_the_connection_stays)
 {
     static const char *const names[] = {"", "-a", "a-", "a b", "a\n", "\x1b[31m"};
