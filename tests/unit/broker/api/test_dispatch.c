@@ -158,6 +158,15 @@ Test(dispatch, api_versions_of_the_future_is_answered_in_version_0)
     wire_client_close(&client);
 }
 
+Test(dispatch, a_pattern_of_transactional_ids_is_not_passed_over)
+{
+    struct dispatch_range ranges[DISPATCH_RANGES_MAX];
+    uint32_t count = dispatch_ranges(ranges);
+    for (uint32_t i = 0; i < count; i++) {
+        cr_expect(ranges[i].api_key != API_KEY_LIST_TRANSACTIONS || ranges[i].version_max == 1);
+    }
+}
+
 Test(dispatch, no_feature_begins_at_level_0_for_clients_that_cannot_take_it)
 {
     struct wire_client client;
