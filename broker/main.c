@@ -11,6 +11,7 @@
 #include "proto/sys/host/host_reserve.h"
 #include "proto/sys/host/host_settings.h"
 #include "proto/sys/host/host_signal.h"
+#include "proto/sys/host/host_streams.h"
 #include "proto/sys/host/host_trace.h"
 
 #include <signal.h>
@@ -224,6 +225,7 @@ static void unmake_world(struct program *self)
 int main(int argument_count, char **arguments)
 {
     static struct program self;
+    host_streams_hold();
     broker_config_init(&self.config);
     struct host_disk_options quiet = {.trace = NULL};
     host_disk_init(&self.disk, &quiet);

@@ -7,6 +7,7 @@
 #include "proto/sys/host/host_memory.h"
 #include "proto/sys/host/host_settings.h"
 #include "proto/sys/host/host_signal.h"
+#include "proto/sys/host/host_streams.h"
 #include "proto/sys/host/host_trace.h"
 
 #include <signal.h>
@@ -142,6 +143,7 @@ static enum status start(struct program *self)
 int main(int argument_count, char **arguments)
 {
     static struct program self;
+    host_streams_hold();
     processor_config_init(&self.config);
     struct host_disk_options quiet = {.trace = NULL};
     host_disk_init(&self.disk, &quiet);

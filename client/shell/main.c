@@ -4,6 +4,7 @@
 #include "client/shell/shell_help.h"
 #include "client/shell/shell_options.h"
 #include "client/shell/shell_output.h"
+#include "proto/sys/host/host_streams.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static enum shell_exit run(struct shell_call *call)
 
 int main(int argument_count, char **arguments)
 {
+    host_streams_hold();
     struct shell_surroundings surroundings = {.bootstrap = getenv("MILLRACE_BOOTSTRAP"),
                                               .is_terminal = isatty(STDOUT_FILENO) == 1};
     struct shell_call call;

@@ -97,6 +97,14 @@ def quiet_pipe():
     same(done.stderr, '', 'words on stderr')
 
 
+def closed_streams():
+    """Streams that the caller has closed end the command with a word, not with an abort."""
+    for words, code in ((f'{MILLRACE} topic list -o json >&-', 1), (f'{MILLRACE} produce a -o json <&-', 1),
+                        (f'{MILLRACE} topic list -o json <&- 2>&-', 0)):
+        done = subprocess.run(['bash', '-c', words], capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        same(done.returncode, code, f'exit of {words}')
+
+
 def follow():
     """Without --until-end the command goes on, and shows each record as it comes."""
     with subprocess.Popen([MILLRACE, 'consume', 'a', '--partition', '0', '--max', '2', '-o', 'json',
@@ -223,6 +231,7 @@ def main():
             groups()
             failures()
             quiet_pipe()
+            closed_streams()
             before = read('a')
             same(dev.terminate(), 0, 'exit of dev')
         same(fail('topic', 'list'), 'UNREACHABLE', 'without a cluster')
