@@ -98,8 +98,7 @@ static void spread_error(struct fetch_item *item, int16_t version)
 }
 
 /* Offsets end with their topic, as they do in Kafka, although the group's log keeps them for a
- * while: tools ask for the ends of all that a group has committed. With "all", topics that are gone
- * are left out; who named one hears that nothing is committed. */
+ * while: tools ask for the ends of all that a group has committed. */
 static bool is_there(const struct offset_fetch *self, topic_out *topic)
 {
     const struct image *image = partition_map_image(self->request->shard->map);
@@ -112,22 +111,17 @@ static bool is_there(const struct offset_fetch *self, topic_out *topic)
     return true;
 }
 
+/* Only of "all": this shard's image may be behind that of whoever committed, and a consumer that
+ * named a topic and heard of nothing would begin anew. Nobody can read a topic that is gone. */
 static void leave_out_gone(struct offset_fetch *self, struct fetch_item *item)
 {
     int32_t kept_count = 0;
     for (int32_t i = 0; i < item->out->topics_count; i++) {
         topic_out topic = item->out->topics[i];
-        bool is_gone = !is_there(self, &topic);
-        if (is_gone && item->in.topics_count < 0) {
-            continue;
+        if (is_there(self, &topic)) {
+            item->out->topics[kept_count] = topic;
+            kept_count += 1;
         }
-        for (int32_t k = 0; is_gone && k < topic.partitions_count; k++) {
-            topic.partitions[k].committed_offset = -1;
-            topic.partitions[k].committed_leader_epoch = -1;
-            topic.partitions[k].metadata = wire_text_of("");
-        }
-        item->out->topics[kept_count] = topic;
-        kept_count += 1;
     }
     item->out->topics_count = kept_count;
 }
@@ -147,7 +141,9 @@ static void answer(struct gather *asks)
     int16_t version = request->context.api_version;
     for (int32_t i = 0; i < self->item_count; i++) {
         struct fetch_item *item = &self->items[i];
-        leave_out_gone(self, item);
+        if (item->in.topics_count < 0) {
+            leave_out_gone(self, item);
+        }
         spread_error(item, version);
         if (version >= VERSION_WITH_TOPIC_IDS) {
             name_by_id(item->out);
