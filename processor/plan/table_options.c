@@ -51,6 +51,13 @@ static enum status take_topic_name(struct reader *self, const Millrace__Plan__Op
                       "a topic's name is of letters, digits, '.', '_' and '-', at most 249",
                       "write topic = 'my-topic'");
     }
+    bool is_own = strncmp(value, "__millrace", strlen("__millrace")) == 0 ||
+                  strcmp(value, "__consumer_offsets") == 0 ||
+                  strcmp(value, "__transaction_state") == 0;
+    if (is_own) {
+        return refuse(self, option, "that topic holds what brokers and jobs keep for themselves",
+                      "name a topic of your own");
+    }
     return copy(self, value, out_name);
 }
 
