@@ -30,6 +30,8 @@ struct producing {
     _Atomic uint64_t delivered_count;
     _Atomic uint64_t failed_line;       /* The first one; 0: none. Set last. */
     struct millrace_error failed_error; /* Valid once failed_line is set. */
+    uint64_t refused_line;              /* By the client itself; 0: none. */
+    struct millrace_error refused_error;
 };
 
 static int64_t now_ns(void)
@@ -48,10 +50,9 @@ static void producing_on_delivery(void *context, const struct millrace_delivery 
     }
 }
 
-static enum shell_exit fail_delivery(struct producing *self)
+static enum shell_exit fail_line(struct producing *self, uint64_t line,
+                                 const struct millrace_error *error)
 {
-    uint64_t line = atomic_load(&self->failed_line);
-    const struct millrace_error *error = &self->failed_error;
     return shell_fail(self->call, (struct shell_cause){error->name, error->why, error->fix},
                       "line %" PRIu64 " was not written, %" PRIu64 " were: %s", line,
                       atomic_load(&self->delivered_count), error->what);
@@ -73,7 +74,9 @@ static enum shell_exit send(struct producing *self, const struct millrace_record
         }
         bool is_full = code == MILLRACE_TIMEOUT || code == MILLRACE_BUFFER_FULL;
         if (!is_full || now_ns() > deadline_ns) {
-            return shell_client_fail(self->call, &error);
+            self->refused_line = self->line_count;
+            self->refused_error = error;
+            return SHELL_FAILED; /* Told when it is known how many lines were written. */
         }
     }
 }
@@ -187,6 +190,7 @@ static enum shell_exit produce(struct producing *self)
     struct millrace_error error;
     const struct millrace_producer_options options = {.size = sizeof options,
                                                       .delivery_timeout_ms = DELIVERY_MS_MAX,
+                                                      .record_bytes_max = LINE_READER_BYTES_MAX,
                                                       .on_delivery = producing_on_delivery,
                                                       .context = self};
     if (millrace_producer_open(self->client, &options, &self->producer, &error) != 0) {
@@ -199,7 +203,9 @@ static enum shell_exit produce(struct producing *self)
     }
     progress_bar_done(&self->bar, atomic_load(&self->delivered_count), now_ns());
     if (atomic_load(&self->failed_line) != 0) {
-        exit = fail_delivery(self);
+        exit = fail_line(self, atomic_load(&self->failed_line), &self->failed_error);
+    } else if (self->refused_line != 0) {
+        exit = fail_line(self, self->refused_line, &self->refused_error);
     }
     (void)millrace_producer_close(self->producer, exit == SHELL_DONE ? SHELL_CLIENT_MS_MAX : 0,
                                   NULL);

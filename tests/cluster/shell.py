@@ -88,6 +88,16 @@ def failures():
     same((error['code'], error['what']), ('BAD_LINE', 'line 2 is no record'), 'a bad line')
 
 
+def large_lines():
+    """What a line may have is for its topic to say; where one has too much, it is named."""
+    long = 'x' * 3_000_000
+    run('topic', 'create', 'large', '--config', 'max.message.bytes=8000000', '--config', 'compression.type=producer')
+    same(run('produce', 'large', stdin=f'a\n{long}\nb\n')[0]['records'], 3, 'lines written')
+    noise = base64.b64encode(os.urandom(7_000_000)).decode()
+    answer = run('produce', 'large', stdin=f'c\nd\n{noise}\n', code=1)[0]['error']
+    same(answer['what'].split(':')[0], 'line 3 was not written, 2 were', 'a line that is too large')
+
+
 def quiet_pipe():
     """A reader that has seen enough ends the command without a word."""
     command = f'{MILLRACE} consume a --from earliest -o json | head -n 1'
@@ -230,6 +240,7 @@ def main():
             follow()
             groups()
             failures()
+            large_lines()
             quiet_pipe()
             closed_streams()
             before = read('a')
