@@ -43,6 +43,24 @@ static enum decision_reason check_epochs(const struct isr_decisions_request *req
                                                         : DECISION_NONE;
 }
 
+/* A leader whose log is damaged leaves the lead to those who have what it had (D3): to others of
+ * the ISR, or of the ELR. */
+static bool may_take_over(const struct leader_election_view *view,
+                          const struct isr_decisions_item *item, const struct image_partition *old)
+{
+    for (uint32_t i = 0; i < item->isr_count; i++) {
+        int32_t broker_id = item->isr[i].broker_id;
+        bool is_eligible = is_in_sync(old, broker_id);
+        for (uint8_t k = 0; k < old->elr_count; k++) {
+            is_eligible = is_eligible || old->elr[k] == broker_id;
+        }
+        if (!is_eligible || !leader_election_may_lead(view, broker_id)) {
+            return false;
+        }
+    }
+    return !old->is_recovering;
+}
+
 static enum decision_reason check_members(const struct leader_election_view *view,
                                           const struct isr_decisions_item *item,
                                           const struct image_partition *old)
@@ -61,7 +79,10 @@ static enum decision_reason check_members(const struct leader_election_view *vie
         has_leader = has_leader || member->broker_id == old->leader;
     }
     /* A leader that repairs its log does so alone, and is never told to begin. */
-    if (!has_leader || (item->is_recovering && (item->isr_count > 1 || !old->is_recovering))) {
+    if (item->is_recovering && (!has_leader || item->isr_count > 1 || !old->is_recovering)) {
+        return DECISION_REQUEST;
+    }
+    if (!has_leader && !may_take_over(view, item, old)) {
         return DECISION_REQUEST;
     }
     for (uint32_t i = 0; i < item->isr_count; i++) {

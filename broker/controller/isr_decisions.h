@@ -1,4 +1,5 @@
-/* AlterPartition: a leader says who is in sync with it.
+/* AlterPartition: a leader says who is in sync with it. One that leaves itself out gives up the
+ * lead, which Kafka refuses: its log is damaged, and those it names have all that was acknowledged.
  *
  * The controller holds the proposal against broker epoch, leader epoch and partition epoch, lets
  * only live brokers in whose epochs are the ones the leader saw (KIP-903), keeps the ELR (KIP-966)

@@ -44,9 +44,72 @@ static void call_on_done(struct uplink_call *call, enum status status)
     look_later(self);
 }
 
+static bool may_lead(const struct image *image, int32_t broker_id, int64_t *out_epoch)
+{
+    const struct image_broker *broker = image_broker_by_id(image, broker_id);
+    if (broker == NULL || broker->is_fenced || broker->is_shutting_down) {
+        return false;
+    }
+    *out_epoch = broker->epoch;
+    return true;
+}
+
+/* Those of `ids` that can lead now, but for this broker. */
+static uint32_t list_others(const struct isr_keeper *self, const int32_t *ids, uint8_t count,
+                            struct isr_decisions_member *out_members)
+{
+    const struct image *image = partition_map_image(self->map);
+    uint32_t found = 0;
+    for (uint8_t i = 0; i < count; i++) {
+        int64_t epoch;
+        if (ids[i] != self->broker_id && may_lead(image, ids[i], &epoch)) {
+            out_members[found] =
+                (struct isr_decisions_member){.broker_id = ids[i], .broker_epoch = epoch};
+            found += 1;
+        }
+    }
+    return found;
+}
+
+/* What this broker leads and cannot serve goes to those who have all that was acknowledged. While
+ * there is nobody it stays: a partition without a leader would be no better off. */
+static void look_at_offline(struct isr_keeper *self, const struct partition *partition)
+{
+    const struct image_topic *topic =
+        image_topic_by_id(partition_map_image(self->map), partition_topic_id(partition));
+    const struct image_partition *decided =
+        topic == NULL ? NULL : image_topic_partition(topic, partition_index(partition));
+    if (decided == NULL || decided->leader != self->broker_id ||
+        self->request.item_count == ISR_KEEPER_ITEMS_MAX) {
+        return;
+    }
+    uint32_t index = self->request.item_count;
+    struct isr_keeper_item *item = &self->item_partitions[index];
+    uint32_t count = list_others(self, decided->isr, decided->isr_count, item->members);
+    if (count == 0) {
+        count = list_others(self, decided->elr, decided->elr_count, item->members);
+    }
+    if (count == 0) {
+        return;
+    }
+    item->topic_id = topic->id;
+    item->index = partition_index(partition);
+    self->items[index] = (struct isr_decisions_item){.topic_id = item->topic_id,
+                                                     .index = item->index,
+                                                     .leader_epoch = decided->leader_epoch,
+                                                     .partition_epoch = decided->partition_epoch,
+                                                     .isr = item->members,
+                                                     .isr_count = count};
+    self->request.item_count += 1;
+}
+
 static void look_at(void *context, struct partition *partition)
 {
     struct isr_keeper *self = context;
+    if (partition_is_offline(partition)) {
+        look_at_offline(self, partition);
+        return;
+    }
     struct replica_set_proposal proposal;
     if (self->request.item_count == ISR_KEEPER_ITEMS_MAX ||
         !partition_propose_isr(partition, self->lag_ns, &proposal)) {

@@ -204,6 +204,11 @@ static enum status read_epochs(struct wire_reader *reader, struct checkpoint_ent
     }
     entry->epochs = epochs;
     entry->epoch_count = (uint32_t)count;
+    for (int32_t i = 0; i < count; i++) {
+        if (epochs[i].epoch < 0 || epochs[i].start_offset < 0) {
+            return STATUS_CORRUPT;
+        }
+    }
     return STATUS_OK;
 }
 

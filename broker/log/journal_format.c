@@ -232,6 +232,17 @@ size_t journal_format_encode_head(const struct journal_record *record,
     return head_count;
 }
 
+/* Times, or -1 where the leader's is not known. */
+static bool are_times(const uint8_t *ingested, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((int64_t)big_endian_get64(ingested + (size_t)i * 8) < -1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The checksum is right, so what does not add up was written by a mistake of ours. */
 static enum status decode_batches(struct wire_reader *reader, struct journal_record *record)
 {
@@ -250,7 +261,8 @@ static enum status decode_batches(struct wire_reader *reader, struct journal_rec
         (record->ingested_count == 1 || record->ingested_count == record->batch_count) &&
         record->segment_base >= 0 && record->offset >= record->segment_base &&
         record->next_offset > record->offset && record->byte_count > 0 &&
-        (uint64_t)record->segment_position + record->byte_count <= INT32_MAX;
+        (uint64_t)record->segment_position + record->byte_count <= INT32_MAX &&
+        are_times(record->ingested, record->ingested_count);
     return is_sound ? STATUS_OK : STATUS_CORRUPT;
 }
 
@@ -293,7 +305,8 @@ static enum status decode_body(struct wire_reader *reader, struct journal_record
         return STATUS_UNSUPPORTED;
     }
     bool is_sound = wire_reader_status(reader) == STATUS_OK && wire_reader_left(reader) == 0 &&
-                    record->offset >= 0 && record->segment_position <= INT32_MAX;
+                    record->offset >= 0 && record->leader_epoch >= 0 &&
+                    record->segment_position <= INT32_MAX;
     return is_sound ? STATUS_OK : STATUS_CORRUPT;
 }
 
@@ -328,6 +341,9 @@ enum status journal_format_decode_record(const uint8_t *bytes, size_t byte_count
     wire_reader_init(&reader, bytes + JOURNAL_FORMAT_RECORD_HEADER_BYTES,
                      record_bytes - JOURNAL_FORMAT_RECORD_HEADER_BYTES);
     TRY(decode_body(&reader, &record));
+    if (record.partition < 0) {
+        return STATUS_CORRUPT;
+    }
     *out_record = record;
     *out_byte_count = record_bytes;
     return STATUS_OK;

@@ -28,6 +28,11 @@ void log_forget(struct log *self)
     log_life_forget(self);
 }
 
+void log_abandon(struct log *self)
+{
+    log_life_abandon(self);
+}
+
 void log_delete(struct log *self)
 {
     log_life_delete(self);
@@ -590,6 +595,9 @@ enum status log_append_aborted_txn(struct log *self, const struct log_aborted_tx
         return STATUS_INVALID;
     }
     TRY(log_load_indexes(self, active));
+    if (!txn_index_may_append(&active->indexes->txns, aborted)) {
+        return STATUS_CORRUPT; /* Before the journal has it, whose replay would end there. */
+    }
     struct journal_record record = log_record(self, JOURNAL_TXN_ABORTED);
     record.producer_id = aborted->producer_id;
     record.offset = aborted->first_offset;

@@ -98,6 +98,9 @@ void log_configure(struct log *self, const struct log_config *config);
  * reads have been released (those under way end with CANCELED); the log stays on disk and may be
  * opened again. */
 void log_forget(struct log *self);
+/* As log_forget(), of a user that could not follow the log: no snapshot is taken, those that there
+ * are stay. The log may still be asked for its ends, and deleted. */
+void log_abandon(struct log *self);
 /* Gone after a crash as well as soon as the journal has it; the log is freed at once. */
 void log_delete(struct log *self);
 
@@ -196,6 +199,7 @@ struct log_aborted_txn {
     int64_t last_offset;        /* Of the abort marker. */
     int64_t last_stable_offset; /* When it was written. */
 };
+/* Of the newest segment, in the order of the markers. CORRUPT: it contradicts those before it. */
 MUST_USE enum status log_append_aborted_txn(struct log *self,
                                             const struct log_aborted_txn *aborted);
 /* All that overlap [offset, offset_limit); fills at most `count_max`, FULL when there were more. */
@@ -207,8 +211,8 @@ MUST_USE enum status log_list_aborted_txns(struct log *self, int64_t offset, int
 MUST_USE enum status log_load_snapshot(struct log *self, int64_t *out_offset, uint8_t **out_bytes,
                                        size_t *out_byte_count);
 /* Synchronous walk over whole batches to the end, from `offset` or the oldest one there is (below
- * the start, perhaps); for start-up only. */
+ * the start, perhaps); for start-up only. What `on_batch` refuses ends it, with its status. */
 MUST_USE enum status log_replay(struct log *self, int64_t offset,
-                                void (*on_batch)(void *context, const uint8_t *batch,
-                                                 size_t byte_count, int64_t ingested_ms),
+                                enum status (*on_batch)(void *context, const uint8_t *batch,
+                                                        size_t byte_count, int64_t ingested_ms),
                                 void *context);

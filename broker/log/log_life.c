@@ -344,6 +344,13 @@ void log_life_forget(struct log *log)
         log_state_set_snapshot(&log->state, log->state.end, bytes, byte_count);
         checkpoint_note_change(log);
     }
+    log_life_abandon(log);
+}
+
+void log_life_abandon(struct log *log)
+{
+    check(log->magic == LOG_MAGIC);
+    check(log->is_attached);
     cold_read_cancel_all(log);
     log->is_attached = false;
     log->events = (struct log_events){0};

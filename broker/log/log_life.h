@@ -13,6 +13,8 @@ MUST_USE enum status log_life_open(struct log_store *store, const struct log_opt
                                    struct log **out_log);
 /* Takes a last producer snapshot; the log stays in the store without a user. */
 void log_life_forget(struct log *log);
+/* The same without a snapshot. */
+void log_life_abandon(struct log *log);
 void log_life_delete(struct log *log);
 /* Of those that found the journal full. */
 void log_life_retry_deletions(struct log_store *store);

@@ -3,7 +3,8 @@
 #include "broker/log/log_walk.h"
 
 struct replay {
-    void (*on_batch)(void *context, const uint8_t *batch, size_t byte_count, int64_t ingested_ms);
+    enum status (*on_batch)(void *context, const uint8_t *batch, size_t byte_count,
+                            int64_t ingested_ms);
     void *context;
 };
 
@@ -11,13 +12,12 @@ static enum status replay_on_batch(void *context, const struct batch_view *batch
                                    int64_t ingested_ms)
 {
     const struct replay *replay = context;
-    replay->on_batch(replay->context, batch->bytes, batch->byte_count, ingested_ms);
-    return STATUS_OK;
+    return replay->on_batch(replay->context, batch->bytes, batch->byte_count, ingested_ms);
 }
 
 enum status log_replay(struct log *self, int64_t offset,
-                       void (*on_batch)(void *context, const uint8_t *batch, size_t byte_count,
-                                        int64_t ingested_ms),
+                       enum status (*on_batch)(void *context, const uint8_t *batch,
+                                               size_t byte_count, int64_t ingested_ms),
                        void *context)
 {
     struct replay replay = {.on_batch = on_batch, .context = context};

@@ -362,6 +362,9 @@ enum status log_state_apply_aborted(struct log_state *self, const struct journal
                                             .first_offset = record->offset,
                                             .last_offset = record->next_offset,
                                             .last_stable_offset = record->last_stable_offset};
+    if (!txn_index_may_append(&active->indexes->txns, &aborted)) {
+        return STATUS_CORRUPT;
+    }
     TRY(txn_index_append(&active->indexes->txns, &aborted));
     active->is_settled = false;
     self->sequence = record->sequence;

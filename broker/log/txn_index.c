@@ -86,6 +86,14 @@ enum status txn_index_load(struct txn_index *self, const uint8_t *bytes, size_t 
     return STATUS_OK;
 }
 
+bool txn_index_may_append(const struct txn_index *self, const struct log_aborted_txn *aborted)
+{
+    check(self->magic == TXN_INDEX_MAGIC);
+    return aborted->last_offset >= self->base_offset && is_possible(aborted) &&
+           (self->entry_count == 0 ||
+            aborted->last_offset > self->entries[self->entry_count - 1].last_offset);
+}
+
 enum status txn_index_append(struct txn_index *self, const struct log_aborted_txn *aborted)
 {
     check(self->magic == TXN_INDEX_MAGIC);

@@ -47,6 +47,8 @@ void txn_index_done(struct txn_index *self);
 MUST_USE enum status txn_index_load(struct txn_index *self, const uint8_t *bytes, size_t byte_count,
                                     int64_t end_offset);
 
+/* Whether it is one that a marker can have made, behind all that are here. */
+bool txn_index_may_append(const struct txn_index *self, const struct log_aborted_txn *aborted);
 /* FULL: the limit; roll. */
 MUST_USE enum status txn_index_append(struct txn_index *self,
                                       const struct log_aborted_txn *aborted);

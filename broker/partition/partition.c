@@ -101,7 +101,27 @@ static enum status open_parts(struct partition *self, const struct partition_opt
                                          .context = self}};
     TRY(log_open(options->store, &log, &self->log));
     self->high_watermark = log_start(self->log);
-    return partition_state_rebuild(self);
+    enum status status = partition_state_rebuild(self);
+    if (status != STATUS_OK) {
+        log_abandon(self->log); /* What is known of producers is no snapshot of anything. */
+    }
+    return status;
+}
+
+/* One damaged log costs its partition and nothing else; whether another replica can lead is for
+ * the isr_keeper to find out. */
+static void go_offline(struct partition *self, enum status why)
+{
+    self->role = PARTITION_ROLE_FAILED;
+    self->is_offline = true;
+    producer_state_clear(self->producers);
+    txn_span_clear(self->txns);
+    trace_line(self->loop->trace, TRACE_ERROR, "partition", "partition_offline",
+               "topic=\"%s\" partition=%d offset=%lld reason=\"%s\" "
+               "action=\"this replica is refused, all others go on\" "
+               "fix=\"delete the topic, or start this broker with an empty log.dir when other "
+               "replicas have the partition\"",
+               self->topic_name, self->index, (long long)self->rebuilt_to, status_text(why));
 }
 
 void partition_state_begin(struct partition *self)
@@ -149,6 +169,7 @@ enum status partition_open(const struct partition_options *options, struct parti
     self->leader = -1;
     self->leader_epoch = -1;
     self->partition_epoch = -1;
+    self->rebuilt_to = -1;
     self->blocked = options->blocked;
     self->observer = options->observer;
     list_init(&self->blocked_link);
@@ -159,9 +180,10 @@ enum status partition_open(const struct partition_options *options, struct parti
         parked_line_init(lines[i]);
     }
     enum status status = open_parts(self, options);
-    if (status != STATUS_OK) {
-        /* A log that did open stays open in its store, which is closed by the failing map. */
-        free_parts(self);
+    if (status == STATUS_CORRUPT) {
+        go_offline(self, status);
+    } else if (status != STATUS_OK) {
+        free_parts(self); /* A log that did open stays in its store, for the next try. */
         return status;
     }
     *out_self = self;
@@ -183,7 +205,9 @@ void partition_free(struct partition *self)
 {
     check(self->magic == PARTITION_MAGIC);
     check(list_is_empty(&self->blocked_link));
-    log_forget(self->log); /* Takes a last producer snapshot from here. */
+    if (!self->is_offline) {
+        log_forget(self->log); /* Takes a last producer snapshot from here. */
+    }
     self->role = PARTITION_ROLE_NONE;
     free_parts(self);
 }
@@ -194,7 +218,9 @@ void partition_delete(struct partition *self)
     self->role = PARTITION_ROLE_NONE;
     tell_observer(self, true);
     lose_waits(self);
-    log_delete(self->log);
+    if (self->log != NULL) {
+        log_delete(self->log);
+    }
     free_parts(self);
 }
 
@@ -255,7 +281,9 @@ void partition_configure(struct partition *self, const struct partition_config *
 {
     check(self->magic == PARTITION_MAGIC);
     self->config = *config;
-    log_configure(self->log, &config->log);
+    if (self->log != NULL) {
+        log_configure(self->log, &config->log);
+    }
     if (self->role == PARTITION_ROLE_LEADER) {
         replica_set_set_min_isr(&self->replicas, config->min_isr);
         partition_state_advance(self);
@@ -280,6 +308,12 @@ void partition_fail(struct partition *self)
     lose_waits(self);
 }
 
+bool partition_is_offline(const struct partition *self)
+{
+    check(self->magic == PARTITION_MAGIC);
+    return self->is_offline;
+}
+
 struct partition *partition_of_blocked(struct list *link)
 {
     struct partition *self = container_of(link, struct partition, blocked_link);
@@ -300,7 +334,7 @@ void partition_retry(struct partition *self)
 void partition_marks_of(const struct partition *self, struct partition_marks *out_marks)
 {
     check(self->magic == PARTITION_MAGIC);
-    if (self->is_gone) {
+    if (self->is_gone || self->is_offline) {
         *out_marks = (struct partition_marks){.log_start = -1,
                                               .log_end = -1,
                                               .flushed_end = -1,
@@ -387,7 +421,7 @@ void partition_sweep(struct partition *self)
 
 uint64_t partition_byte_count(const struct partition *self)
 {
-    return log_byte_count(self->log);
+    return self->log == NULL ? 0 : log_byte_count(self->log);
 }
 
 void partition_set_follower(struct partition *self, void *follower)

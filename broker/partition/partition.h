@@ -58,7 +58,8 @@ struct partition_assignment {
     uint8_t isr_count;
 };
 
-/* Opens the log and rebuilds the producers' state from its newest snapshot and the tail. */
+/* Opens the log, and knows producers from its newest snapshot and the tail. Of a damaged log comes a
+ * partition that is offline: it refuses (PARTITION_FAULT_STORAGE) until the node starts again. */
 MUST_USE enum status partition_open(const struct partition_options *options,
                                     struct partition **out_self);
 /* At the end, behind partition_retire(); the log stays on disk. */
@@ -73,6 +74,7 @@ void partition_configure(struct partition *self, const struct partition_config *
 void partition_retire(struct partition *self);
 /* The shard's storage failed: nothing is acknowledged or served any more. */
 void partition_fail(struct partition *self);
+bool partition_is_offline(const struct partition *self);
 /* The log has room again: appends that met a full journal are tried again, in order. */
 void partition_retry(struct partition *self);
 struct partition *partition_of_blocked(struct list *link);
@@ -214,8 +216,6 @@ struct partition_list_offset {
     struct log_time_search search; /* The partition's. */
     struct partition *partition;
 };
-/* In partition_seek.c, as the next one. */
-/* In partition_seek.c, as partition_move_start(). */
 void partition_list_offset(struct partition *self, struct partition_list_offset *list);
 
 /* DeleteRecords: `offset` -1 means up to the high watermark. */

@@ -14,7 +14,7 @@ static void finish(struct partition_append *append, enum partition_fault fault)
     struct partition *self = append->partition;
     check(!parked_is_waiting(&append->wait));
     append->fault = fault;
-    append->log_start = log_start(self->log);
+    append->log_start = self->is_offline ? -1 : log_start(self->log);
     append->current_leader = self->leader;
     append->current_leader_epoch = self->leader_epoch;
     txn_pass_end(append->txn_pass);

@@ -166,8 +166,12 @@ void partition_read(struct partition *self, struct partition_read *read)
         (read->offset < log_start(self->log) || read->offset > log_end(self->log))) {
         fault = PARTITION_FAULT_OUT_OF_RANGE;
     }
+    if (fault != PARTITION_FAULT_NONE || read->has_diverged) {
+        finish(read, fault); /* Perhaps there is no log to ask. */
+        return;
+    }
     int64_t limit = partition_state_limit(self, read->isolation);
-    if (fault != PARTITION_FAULT_NONE || read->has_diverged || read->offset >= limit) {
+    if (read->offset >= limit) {
         finish(read, fault);
         return;
     }

@@ -145,13 +145,20 @@ bool partition_state_write_of(const uint8_t *batch, size_t byte_count,
     return true;
 }
 
-static void replay_on_batch(void *context, const uint8_t *batch, size_t byte_count,
-                            int64_t ingested_ms)
+static enum status replay_on_batch(void *context, const uint8_t *batch, size_t byte_count,
+                                   int64_t ingested_ms)
 {
     struct partition *self = context;
+    struct batch_view view;
     (void)ingested_ms;
-    enum status status = partition_state_follow(self, batch, byte_count, true);
-    check(status == STATUS_OK); /* Out of memory at the start: nothing to go on with. */
+    TRY(batch_view_init(&view, batch, byte_count));
+    self->rebuilt_to = batch_base_offset(&view);
+    if (batch_producer_id(&view) >= 0 && batch_base_sequence(&view) < -1) {
+        return STATUS_CORRUPT; /* No leader takes it, and no snapshot can hold it. */
+    }
+    TRY(partition_state_follow(self, batch, byte_count, true));
+    self->rebuilt_to = batch_next_offset(&view);
+    return STATUS_OK;
 }
 
 /* Transactions that were open when the snapshot was taken are open still. */
@@ -179,14 +186,20 @@ enum status partition_state_rebuild(struct partition *self)
     if (bytes != NULL) {
         enum status status = producer_state_load(self->producers, bytes, byte_count);
         free(bytes);
-        if (status != STATUS_OK) {
+        bool is_of_this_log = status == STATUS_OK && offset <= log_end(self->log) &&
+                              producer_state_is_below(self->producers, offset);
+        if (!is_of_this_log) {
             /* A snapshot is only a shortcut: what it held is in the log as well. */
             producer_state_clear(self->producers);
             offset = log_start(self->log);
         } else if (offset < log_oldest(self->log)) {
-            producer_state_doubt_txns(self->producers);
+            producer_state_doubt(self->producers);
         }
     }
     TRY(begin_snapshot_txns(self));
-    return log_replay(self->log, offset, replay_on_batch, self);
+    self->rebuilt_to = offset;
+    enum status status = log_replay(self->log, offset, replay_on_batch, self);
+    /* A file that should be there, and what its log refuses to hold, are damage, too. */
+    bool is_damage = status == STATUS_NOT_FOUND || status == STATUS_INVALID;
+    return is_damage ? STATUS_CORRUPT : status;
 }

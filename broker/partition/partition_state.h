@@ -15,14 +15,14 @@ enum partition_role {
     PARTITION_ROLE_NONE, /* Not assigned yet, or without a leader. */
     PARTITION_ROLE_LEADER,
     PARTITION_ROLE_FOLLOWER,
-    PARTITION_ROLE_FAILED, /* Storage failed: nothing is served any more. */
+    PARTITION_ROLE_FAILED, /* Storage failed, or offline: nothing is served any more. */
 };
 
 struct partition {
     uint32_t magic;
     enum partition_role role;
     struct loop *loop; /* Borrowed for life. */
-    struct log *log;   /* Owned by the store, used by nobody else. */
+    struct log *log;   /* Owned by the store, used by nobody else. Offline: abandoned, or NULL. */
     char *topic_name;  /* Owned. */
     struct wire_uuid topic_id;
     int32_t index;
@@ -34,6 +34,7 @@ struct partition {
     int32_t partition_epoch;
     struct replica_set replicas; /* While leading. */
     int64_t high_watermark;      /* As known; while leading it is replicas.high_watermark. */
+    int64_t rebuilt_to;          /* How far the last partition_state_rebuild() came. */
 
     struct producer_state *producers; /* Owned. */
     struct txn_span *txns;            /* Owned. */
@@ -63,6 +64,7 @@ struct partition {
      * partition is gone for everybody else: the memory stays until the last one has. */
     uint32_t pending_count;
     bool is_gone;
+    bool is_offline;      /* Since it was opened: its log is damaged. */
     bool is_start_moving; /* As follower: `start_change` is under way. */
     struct log_change start_change;
 };
@@ -77,7 +79,8 @@ void partition_append_retry(struct partition *self);
 void partition_state_advance(struct partition *self);
 /* The high watermark has moved: tells the log and the waits. */
 void partition_state_tell_mark(struct partition *self);
-/* Producers and transactions as the log has them: newest snapshot, then the tail. */
+/* Producers and transactions as the log has them: newest snapshot, then the tail. CORRUPT: what
+ * lies at `rebuilt_to` is damaged, or contradicts what lies before it. */
 MUST_USE enum status partition_state_rebuild(struct partition *self);
 /* Follows an appended or replayed batch in the producers' and transactions' state. At replay the
  * log knows its aborted transactions already, but perhaps not the last ones. */

@@ -217,7 +217,7 @@ static enum producer_verdict check_data(const struct producer_entry *entry,
         return PRODUCER_ACCEPT; /* A coordinator's own records, on behalf of a producer. */
     }
     int32_t expected = write->epoch > entry->epoch ? 0 : next_sequence(entry);
-    if (write->base_sequence != expected) {
+    if (write->base_sequence != expected && !entry->is_doubtful) {
         return PRODUCER_SEQUENCE_GAP;
     }
     return entry->txn_first_offset >= 0 && !write->is_transactional ? PRODUCER_TXN_STATE
@@ -295,10 +295,11 @@ enum status producer_state_apply(struct producer_state *self, const struct produ
     if (entry == NULL) {
         return STATUS_NO_MEMORY;
     }
-    if (entry->epoch != write->epoch) {
+    if (entry->epoch != write->epoch || (entry->is_doubtful && !write->is_marker)) {
         entry->epoch = write->epoch;
         entry->batch_count = 0; /* Another epoch begins its sequences anew. */
         entry->is_window_cut = false;
+        entry->is_doubtful = false;
     }
     entry->last_timestamp_ms = write->timestamp_ms;
     if (write->is_marker) {
@@ -316,14 +317,31 @@ enum status producer_state_apply(struct producer_state *self, const struct produ
     return STATUS_OK;
 }
 
-void producer_state_doubt_txns(struct producer_state *self)
+void producer_state_doubt(struct producer_state *self)
 {
     check(self->magic == PRODUCER_STATE_MAGIC);
     list_for_each(link, &self->by_use)
     {
-        container_of(link, struct producer_entry, by_use)->txn_first_offset = -1;
+        struct producer_entry *entry = container_of(link, struct producer_entry, by_use);
+        entry->txn_first_offset = -1;
+        entry->is_doubtful = true;
     }
     self->open_count = 0;
+}
+
+bool producer_state_is_below(const struct producer_state *self, int64_t offset)
+{
+    check(self->magic == PRODUCER_STATE_MAGIC);
+    list_for_each(link, &self->by_use)
+    {
+        const struct producer_entry *entry = container_of(link, struct producer_entry, by_use);
+        bool has_later_batch =
+            entry->batch_count > 0 && entry->batches[entry->batch_count - 1].last_offset >= offset;
+        if (has_later_batch || entry->txn_first_offset >= offset) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void producer_state_expire(struct producer_state *self, int64_t before_ms)
@@ -408,9 +426,12 @@ enum status producer_state_store(const struct producer_state *self, uint8_t **ou
     uint32_t row_count = 0;
     list_for_each(link, &self->by_use)
     {
+        const struct producer_entry *entry = container_of(link, struct producer_entry, by_use);
         check(row_count < self->entry_count);
-        rows[row_count] = row_of(container_of(link, struct producer_entry, by_use));
-        row_count += 1;
+        if (!entry->is_doubtful) { /* A row cannot say so; who is not in it may go on anywhere. */
+            rows[row_count] = row_of(entry);
+            row_count += 1;
+        }
     }
     enum status status = snapshot_file_encode(rows, row_count, out_bytes, out_byte_count);
     free(rows);

@@ -35,6 +35,7 @@ struct producer_entry {
     int64_t last_timestamp_ms;
     int64_t txn_first_offset; /* -1: no open transaction. */
     bool is_window_cut; /* Loaded: of this epoch's batches the snapshot held only the newest. */
+    bool is_doubtful;   /* Perhaps these are not its newest batches. */
     uint8_t batch_count;
     struct producer_batch batches[PRODUCER_STATE_BATCHES]; /* Oldest first. */
     struct list by_use;                 /* The state's: least recently used first. */
@@ -86,8 +87,11 @@ MUST_USE enum status producer_state_apply(struct producer_state *self,
 /* Forgets producers without an open transaction whose last write is older than `before_ms`, by the
  * time of its batch or marker, as Kafka does. */
 void producer_state_expire(struct producer_state *self, int64_t before_ms);
-/* What was open may have ended since, in batches that nobody has any more. */
-void producer_state_doubt_txns(struct producer_state *self);
+/* Batches behind what was loaded are gone, and nobody has them any more: what was open may have
+ * ended in them, and a producer may have gone on by any number of sequences, or epochs. */
+void producer_state_doubt(struct producer_state *self);
+/* Whether all that is known was written below `offset`. */
+bool producer_state_is_below(const struct producer_state *self, int64_t offset);
 /* Everything at or beyond `offset` was cut off: the caller clears and replays. */
 void producer_state_clear(struct producer_state *self);
 

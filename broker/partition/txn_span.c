@@ -175,10 +175,13 @@ enum status txn_span_complete(struct txn_span *self, int64_t producer_id, int64_
     if (txn == NULL) {
         return STATUS_NOT_FOUND;
     }
-    check(marker_offset > txn->first_offset);
-    if (!list_is_empty(&self->completed)) {
-        check(container_of(self->completed.previous, struct txn, by_state)->marker_offset <
-              marker_offset);
+    bool is_behind = marker_offset > txn->first_offset;
+    if (is_behind && !list_is_empty(&self->completed)) {
+        is_behind = container_of(self->completed.previous, struct txn, by_state)->marker_offset <
+                    marker_offset;
+    }
+    if (!is_behind) {
+        return STATUS_CORRUPT;
     }
     *place = txn->bucket_next;
     txn->marker_offset = marker_offset;

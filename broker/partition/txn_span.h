@@ -30,7 +30,8 @@ void txn_span_clear(struct txn_span *self);
  * nothing. */
 MUST_USE enum status txn_span_begin(struct txn_span *self, int64_t producer_id,
                                     int64_t first_offset);
-/* Its marker was appended. NOT_FOUND: nothing was open (an empty transaction). */
+/* Its marker was appended. NOT_FOUND: nothing was open (an empty transaction). CORRUPT: it does not
+ * lie behind what it ends, or behind the marker before it. */
 MUST_USE enum status txn_span_complete(struct txn_span *self, int64_t producer_id,
                                        int64_t marker_offset, bool is_aborted,
                                        struct txn_span_end *out_end);

@@ -141,8 +141,8 @@ static struct log_match_replica *find_by_log(struct log_match *self, const struc
 
 /* --- What the taps tell ----------------------------------------------------------------------- */
 
-static void take_replayed(void *context, const uint8_t *bytes, size_t byte_count,
-                          int64_t ingested_ms)
+static enum status take_replayed(void *context, const uint8_t *bytes, size_t byte_count,
+                                 int64_t ingested_ms)
 {
     struct batch_view view;
     (void)ingested_ms;
@@ -150,6 +150,7 @@ static void take_replayed(void *context, const uint8_t *bytes, size_t byte_count
     check(status == STATUS_OK);
     struct log_match_batch batch = batch_of(&view);
     row_push(context, &batch);
+    return STATUS_OK;
 }
 
 /* What was flushed before must be there, as it was. */
@@ -208,6 +209,12 @@ void log_match_opened(struct log_match *self, const struct log_options *options,
 
 void log_match_partition_opened(struct log_match *self, const struct partition *partition)
 {
+    if (partition_is_offline(partition)) {
+        /* It costs nothing else, so that nobody else would tell. */
+        sim_world_fail(self->world, "%s-%d: broker %u takes its log for damaged",
+                       partition->topic_name, partition->index, self->world->inside->id);
+        return;
+    }
     struct log_match_partition *known = NULL;
     struct log_match_replica *replica = find_by_log(self, partition->log, &known);
     replica->partition = partition;

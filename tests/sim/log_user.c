@@ -131,7 +131,8 @@ struct walk {
     bool is_bad;
 };
 
-static void on_batch(void *context, const uint8_t *bytes, size_t byte_count, int64_t ingested_ms)
+static enum status on_batch(void *context, const uint8_t *bytes, size_t byte_count,
+                            int64_t ingested_ms)
 {
     struct walk *walk = context;
     struct sim_heap *node_heap = sim_node_step_out();
@@ -156,6 +157,7 @@ static void on_batch(void *context, const uint8_t *bytes, size_t byte_count, int
         state->batch_count += 1;
     }
     sim_node_step_in(node_heap);
+    return STATUS_OK;
 }
 
 static void walk_done(struct walk *walk)

@@ -3,6 +3,7 @@
  * Method: one request per rule against one partition on brokers 1 to 3. */
 #include "broker/controller/isr_decisions.h"
 
+#include "broker/controller/broker_decisions.h"
 #include "tests/rig/decider.h"
 
 #include <criterion/criterion.h>
@@ -148,10 +149,6 @@ Test(isr_decisions, isr_that_makes_no_sense_is_refused)
 {
     struct isr_decisions_item item = proposal(0);
     cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST);
-    item = proposal(2);
-    members[0].broker_id = other; /* Without the leader. */
-    members[0].broker_epoch = -1;
-    cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST);
     item = proposal(3);
     members[2] = members[1];
     cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST);
@@ -161,6 +158,52 @@ Test(isr_decisions, isr_that_makes_no_sense_is_refused)
     item = proposal(1);
     item.is_recovering = true; /* Nobody told it to. */
     cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST);
+}
+
+/* Its log is damaged. */
+static struct isr_decisions_item resignation(uint32_t isr_count)
+{
+    struct isr_decisions_item item = proposal(3);
+    item.isr = members + 1;
+    item.isr_count = isr_count;
+    return item;
+}
+
+Test(isr_decisions, leader_that_leaves_itself_out_gives_the_lead_to_the_isr)
+{
+    struct isr_decisions_item item = resignation(2);
+    cr_expect_eq(alter_as(leader, &item), DECISION_LEADER_MOVED);
+    cr_expect_eq(item.partition.leader, follower);
+    cr_expect_eq(item.partition.leader_epoch, 1);
+    cr_expect_eq(item.partition.isr_count, 2);
+    cr_expect_eq(item.partition.elr_count, 0);
+
+    item = resignation(2);
+    cr_expect_eq(alter_as(leader, &item), DECISION_NOT_THE_LEADER, "once");
+}
+
+Test(isr_decisions, leader_that_leaves_itself_out_gives_the_lead_to_the_elr)
+{
+    struct isr_decisions_item item = proposal(1);
+    cr_assert_eq(alter_as(leader, &item), DECISION_NONE);
+    cr_assert_eq(item.partition.elr_count, 2);
+    item = resignation(1);
+    cr_expect_eq(alter_as(leader, &item), DECISION_LEADER_MOVED);
+    cr_expect_eq(item.partition.leader, follower);
+    cr_expect_eq(item.partition.isr_count, 1);
+}
+
+Test(isr_decisions, lead_is_not_given_to_who_may_lack_what_was_acknowledged)
+{
+    struct isr_decisions_item item = proposal(2);
+    cr_assert_eq(alter_as(leader, &item), DECISION_NONE);
+    item = resignation(2); /* The second one is neither in the ISR nor in the ELR. */
+    cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST);
+    cr_assert(broker_decisions_fence(decider_begin(&decider), follower, -1));
+    decider_apply(&decider);
+    item = resignation(1);
+    cr_expect_eq(alter_as(leader, &item), DECISION_REQUEST, "who is down cannot take over");
+    cr_expect_eq(decider_partition(&decider, "orders", 0)->leader, leader);
 }
 
 Test(isr_decisions, members_that_are_not_as_the_leader_saw_them_may_not_join)

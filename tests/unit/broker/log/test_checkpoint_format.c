@@ -183,3 +183,19 @@ Test(checkpoint_format, entry_with_lengths_that_lie_is_corrupt)
         }
     }
 }
+
+/* The two epochs begin behind start, end, time and their count. */
+Test(checkpoint_format, epoch_below_zero_ends_the_start)
+{
+    size_t first = CHECKPOINT_FORMAT_HEADER_BYTES + 36 + strlen("flights") + 28;
+    static const size_t places[] = {0, 4, 12, 16};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        size_t position = CHECKPOINT_FORMAT_HEADER_BYTES;
+        struct checkpoint_blob blob;
+        struct checkpoint_entry entry;
+        bytes[first + places[i]] ^= 0x80;
+        cr_assert_eq(checkpoint_format_next(bytes, byte_count, &position, &blob), STATUS_OK);
+        cr_expect_eq(checkpoint_format_decode_entry(&blob, &entry), STATUS_CORRUPT, "%zu", i);
+        bytes[first + places[i]] ^= 0x80;
+    }
+}

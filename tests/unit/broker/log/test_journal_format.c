@@ -305,6 +305,27 @@ Test(journal_format, content_that_cannot_be_is_corrupt_in_spite_of_its_checksum)
     }
 }
 
+static enum status decode_with(const struct golden *golden, size_t place, uint8_t value)
+{
+    uint8_t bytes[512];
+    struct journal_record record;
+    size_t count = bytes_of(golden->hex, bytes);
+    bytes[place] = value;
+    seal_again(bytes, count);
+    return decode(bytes, count, golden->record.sequence, &record);
+}
+
+Test(journal_format, numbers_below_zero_end_the_start)
+{
+    for (size_t i = 0; i < GOLDEN_COUNT; i++) {
+        cr_expect_eq(decode_with(&goldens[i], 40, 0x80), STATUS_CORRUPT, "partition, %zu", i);
+    }
+    cr_expect_eq(decode_with(&goldens[0], 84, 0x80), STATUS_CORRUPT, "ingested");
+    cr_expect_eq(decode_with(&goldens[0], 92, 0xff), STATUS_CORRUPT, "ingested");
+    cr_assert_eq(goldens[6].record.kind, JOURNAL_EPOCH_ASSIGNED);
+    cr_expect_eq(decode_with(&goldens[6], 52, 0x80), STATUS_CORRUPT, "leader epoch");
+}
+
 Test(journal_format, file_header_has_its_golden_bytes)
 {
     static const char hex[] = "4d524a468756dcb2010000000000000300000000000000070123456789abcdef"

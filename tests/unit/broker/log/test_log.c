@@ -203,6 +203,28 @@ static void begin_checkpoint_inside(void *context)
     checkpoint_begin(context);
 }
 
+/* Again, and one that is none. */
+static void abort_twice_inside(void *context)
+{
+    abort_inside(context);
+    cr_expect_eq(*(enum status *)context, STATUS_CORRUPT);
+    const struct log_aborted_txn aborted = {
+        .producer_id = 7, .first_offset = 2, .last_offset = log_end(first->log) - 1};
+    *(enum status *)context = log_append_aborted_txn(first->log, &aborted);
+}
+
+Test(log, aborted_transaction_that_is_there_ends_the_start)
+{
+    enum status status = STATUS_OK;
+    append_aborted();
+    cr_assert(sim_node_run(rig.node, abort_twice_inside, &status));
+    cr_expect_eq(status, STATUS_CORRUPT);
+    cr_assert(log_rig_flush(&rig));
+    log_rig_kill(&rig);
+    open_all();
+    cr_expect_eq(count_aborted(), 1, "the journal has not taken it");
+}
+
 /* The file of the transaction index is made anew after a cut. When the cut is lost, the checkpoint
  * before counts entries of the former file, which nothing else knows. */
 Test(log, checkpoint_of_a_truncation_that_is_not_flushed_loses_aborted_transactions)
@@ -261,8 +283,8 @@ Test(log, truncation_of_the_batch_that_holds_the_start_never_ends)
     }
 }
 
-static void batch_on_replay(void *context, const uint8_t *bytes, size_t byte_count,
-                            int64_t ingested_ms)
+static enum status batch_on_replay(void *context, const uint8_t *bytes, size_t byte_count,
+                                   int64_t ingested_ms)
 {
     struct batch_view batch;
     int64_t *next_offset = context;
@@ -270,6 +292,7 @@ static void batch_on_replay(void *context, const uint8_t *bytes, size_t byte_cou
     cr_assert_eq(batch_view_init(&batch, bytes, byte_count), STATUS_OK);
     cr_assert_eq(batch_base_offset(&batch), *next_offset);
     *next_offset = batch_next_offset(&batch);
+    return STATUS_OK;
 }
 
 static void release_inside(void *context)

@@ -213,6 +213,25 @@ Test(txn_index, version_that_is_not_known_is_said_to_be_so)
     cr_expect_eq(txn_index_load(&index_under_test, bytes, sizeof bytes, 1000), STATUS_UNSUPPORTED);
 }
 
+static bool may_append(int64_t producer_id, int64_t first, int64_t last, int64_t stable)
+{
+    struct log_aborted_txn aborted = {.producer_id = producer_id,
+                                      .first_offset = first,
+                                      .last_offset = last,
+                                      .last_stable_offset = stable};
+    return txn_index_may_append(&index_under_test, &aborted);
+}
+
+Test(txn_index, what_no_marker_can_have_made_is_told_before)
+{
+    append_three();
+    cr_expect(may_append(4, 135, 150, 151));
+    cr_expect_not(may_append(4, 105, 140, 141), "not behind the last one");
+    cr_expect_not(may_append(4, 150, 150, 151), "nothing in it");
+    cr_expect_not(may_append(4, 135, 150, 152), "stable behind its marker");
+    cr_expect_not(may_append(-1, 135, 150, 151));
+}
+
 Test(txn_index, marker_out_of_order_aborts, .signal = SIGABRT)
 {
     append_three();

@@ -2,13 +2,17 @@
  * Method: batches written straight into a log, as a crash may leave them; then a partition over it.
  */
 #include "broker/partition/partition_state.h"
+#include "broker/partition/partition_txn.h"
 
 #include "broker/log/checkpoint.h"
+#include "broker/log/log_directory.h"
+#include "broker/log/snapshot_file.h"
 #include "proto/record/batch_builder.h"
 #include "proto/record/control_record.h"
 #include "tests/rig/log_rig.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PRODUCER 4001
@@ -55,7 +59,7 @@ static void append(const void *bytes, size_t byte_count)
     cr_assert(log_rig_flush(&rig));
 }
 
-static void append_data(void)
+static void append_sequence(int32_t base_sequence, bool is_transactional)
 {
     static uint8_t room[512];
     struct batch_builder builder;
@@ -68,11 +72,16 @@ static void append_data(void)
     finish.leader_epoch = 0;
     finish.producer_id = PRODUCER;
     finish.producer_epoch = 0;
-    finish.base_sequence = 0;
-    finish.is_transactional = true;
+    finish.base_sequence = base_sequence;
+    finish.is_transactional = is_transactional;
     struct batch_view batch;
     cr_assert_eq(batch_builder_finish(&builder, &finish, NULL, &batch), STATUS_OK);
     append(batch.bytes, batch.byte_count);
+}
+
+static void append_data(void)
+{
+    append_sequence(0, true);
 }
 
 static void append_abort(void)
@@ -99,6 +108,7 @@ static struct partition *enter_partition(void)
                                         .store = rig.store,
                                         .topic_name = log_under->options.topic_name,
                                         .topic_id = log_under->options.topic_id,
+                                        .index = log_under->options.partition,
                                         .broker_id = 1,
                                         .config = {.log = log_under->options.config, .min_isr = 1},
                                         .blocked = &blocked};
@@ -252,4 +262,158 @@ Test(partition_state, transaction_whose_marker_is_deleted_is_open_behind_a_crash
     open_store();
 
     cr_expect_eq(open_count(), 0);
+}
+
+static struct producer_write write_of(int32_t base_sequence)
+{
+    return (struct producer_write){.producer_id = PRODUCER,
+                                   .base_sequence = base_sequence,
+                                   .last_sequence = base_sequence,
+                                   .coordinator_epoch = -1};
+}
+
+static enum producer_verdict judge(const struct partition *partition, int32_t base_sequence)
+{
+    struct producer_batch original;
+    struct producer_write write = write_of(base_sequence);
+    return producer_state_check(partition->producers, &write, &original);
+}
+
+/* Its newest batches went with a segment that was deleted between a checkpoint and the crash. */
+Test(partition_state, producer_whose_batches_are_deleted_meets_a_gap_behind_a_crash)
+{
+    append_sequence(0, true);
+    checkpoint_open_txn();
+    append_sequence(1, true);
+    while (log_end(log_under->log) < 20) {
+        cr_assert_eq(log_rig_append_at(log_under, 1, 10000, 0, 1000), STATUS_OK);
+        cr_assert(log_rig_flush(&rig));
+    }
+    move_start(log_end(log_under->log));
+    cr_assert_gt(log_oldest(log_under->log), 2);
+    log_rig_kill(&rig);
+    open_store();
+
+    struct partition *partition = enter_partition();
+    cr_expect_eq(judge(partition, 2), PRODUCER_ACCEPT);
+    cr_expect_eq(judge(partition, 0), PRODUCER_DUPLICATE);
+    leave_partition(partition);
+}
+
+/* ---- damage ---- */
+
+static enum partition_fault append_fault;
+
+static void append_on_done(struct partition_append *append)
+{
+    append_fault = append->fault;
+}
+
+static void read_on_done(struct partition_read *read)
+{
+    (void)read;
+}
+
+/* It refuses, and bears whatever else a node does with a partition. */
+static void expect_offline(void)
+{
+    struct partition *partition = enter_partition();
+    cr_expect(partition_is_offline(partition));
+    const int32_t replicas[] = {1};
+    struct partition_assignment assignment = {.leader = 1,
+                                              .leader_epoch = 5,
+                                              .partition_epoch = 1,
+                                              .replicas = replicas,
+                                              .replica_count = 1,
+                                              .isr = replicas,
+                                              .isr_count = 1};
+    partition_assign(partition, &assignment);
+    partition_configure(partition, &partition->config);
+    uint8_t batch[CONTROL_RECORD_MARKER_BYTES];
+    struct control_record_marker options = {.producer_id = PRODUCER};
+    control_record_encode_marker(&options, batch);
+    struct partition_append append = {.batch = batch,
+                                      .byte_count = sizeof batch,
+                                      .acks = -1,
+                                      .leader_epoch = -1,
+                                      .is_marker = true,
+                                      .on_done = append_on_done};
+    partition_append(partition, &append);
+    cr_expect_eq(append_fault, PARTITION_FAULT_STORAGE);
+    struct partition_read read = {.current_leader_epoch = -1,
+                                  .last_fetched_epoch = -1,
+                                  .byte_count_max = 1000,
+                                  .on_done = read_on_done};
+    partition_read(partition, &read);
+    cr_expect_eq(read.fault, PARTITION_FAULT_STORAGE);
+    partition_read_release(&read);
+    cr_expect_eq(partition_txn_is_open(partition, PRODUCER, 0), false);
+    leave_partition(partition);
+}
+
+static void close_store(void)
+{
+    log_under->log = NULL;
+    cr_assert(log_rig_close(&rig));
+}
+
+Test(partition_state, batch_that_cannot_be_followed_ends_every_start)
+{
+    append_sequence(-5, false);
+    expect_offline();
+    expect_offline(); /* Opened again by the next image, say. */
+    log_rig_kill(&rig);
+    open_store();
+    expect_offline();
+    close_store();
+    open_store();
+    expect_offline(); /* No snapshot of what was not followed hides it. */
+
+    log_under = log_rig_add(&rig, "t", 7, 1);
+    open_log();
+    append_data();
+    struct partition *other = enter_partition();
+    cr_expect_not(partition_is_offline(other));
+    leave_partition(other);
+}
+
+Test(partition_state, lost_directory_ends_every_start)
+{
+    append_data();
+    close_store();
+    sim_node_enter(rig.node);
+    struct disk *disk = sim_node_loop(rig.node, 0)->disk;
+    cr_assert_eq(log_directory_remove(disk, LOG_RIG_DIRECTORY "/t-0"), STATUS_OK);
+    sim_node_leave(rig.node);
+    open_store();
+    expect_offline();
+
+    struct partition *partition = enter_partition();
+    partition_delete(partition);
+    sim_node_leave(rig.node);
+}
+
+/* A transaction that began behind it. */
+Test(partition_state, snapshot_of_the_future_ends_every_start)
+{
+    struct snapshot_file_row row = {.producer_id = PRODUCER,
+                                    .last_sequence = -1,
+                                    .last_offset = -1,
+                                    .timestamp_ms = 1000,
+                                    .coordinator_epoch = -1,
+                                    .txn_first_offset = 50};
+    uint8_t *bytes = NULL;
+    cr_assert_eq(snapshot_file_encode(&row, 1, &bytes, &log_under->snapshot_byte_count), STATUS_OK);
+    append_data();
+    log_under->snapshot = bytes;
+    close_store();
+    open_store();
+    open_log();
+    log_under->snapshot = NULL;
+    append_abort();
+    log_rig_kill(&rig);
+    open_store();
+
+    cr_expect_eq(aborted_count(), 1, "the log says it itself");
+    free(bytes);
 }

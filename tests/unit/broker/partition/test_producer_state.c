@@ -347,6 +347,56 @@ Test(producer_state, batch_in_front_of_a_loaded_snapshot_is_no_gap)
     cr_expect_eq(judge(write_of(1, INT32_MAX - 9, 10)), PRODUCER_SEQUENCE_GAP);
 }
 
+/* The snapshot is older than the oldest batch that is left. */
+Test(producer_state, producer_whose_batches_are_deleted_has_a_gap_behind_a_crash)
+{
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    apply(write_of(3, 0, 5));
+    apply(of_producer(8, write_of(0, 0, 5)));
+    cr_assert_eq(producer_state_store(state, &bytes, &byte_count), STATUS_OK);
+    cr_assert_eq(producer_state_load(state, bytes, byte_count), STATUS_OK);
+    cr_assert_eq(judge(write_of(3, 90, 5)), PRODUCER_SEQUENCE_GAP);
+    producer_state_doubt(state);
+
+    cr_expect_eq(judge(write_of(2, 5, 1)), PRODUCER_STALE_EPOCH, "who took over is known");
+    cr_expect_eq(judge(write_of(3, 0, 5)), PRODUCER_DUPLICATE);
+    cr_expect_eq(judge(write_of(4, 90, 5)), PRODUCER_ACCEPT);
+    accept(write_of(3, 90, 5));
+    cr_expect_eq(judge(write_of(3, 96, 5)), PRODUCER_SEQUENCE_GAP, "once");
+    cr_expect_eq(judge(write_of(3, 85, 5)), PRODUCER_SEQUENCE_GAP, "it may never have come");
+    accept(write_of(3, 95, 5));
+    free(bytes);
+}
+
+/* Its row would say that these are its newest batches. */
+Test(producer_state, doubtful_producer_is_in_no_snapshot)
+{
+    uint8_t *bytes = NULL;
+    size_t byte_count = 0;
+    apply(write_of(0, 0, 5));
+    apply(of_producer(8, write_of(0, 0, 5)));
+    producer_state_doubt(state);
+    apply(of_producer(8, write_of(0, 70, 5)));
+    cr_assert_eq(producer_state_store(state, &bytes, &byte_count), STATUS_OK);
+    cr_assert_eq(producer_state_load(state, bytes, byte_count), STATUS_OK);
+
+    cr_expect_eq(producer_state_count(state), 1);
+    cr_expect_eq(judge(of_producer(8, write_of(0, 75, 5))), PRODUCER_ACCEPT);
+    cr_expect_eq(judge(of_producer(8, write_of(0, 80, 5))), PRODUCER_SEQUENCE_GAP);
+    cr_expect_eq(judge(write_of(0, 90, 5)), PRODUCER_ACCEPT);
+    free(bytes);
+}
+
+Test(producer_state, snapshot_that_knows_what_came_behind_it_is_told)
+{
+    apply(write_of(0, 0, 5));
+    cr_expect(producer_state_is_below(state, end_offset));
+    cr_expect_not(producer_state_is_below(state, end_offset - 1));
+    apply(transactional(write_of(0, 5, 5)));
+    cr_expect(producer_state_is_below(state, end_offset));
+}
+
 Test(producer_state, empty_state_is_a_snapshot_too)
 {
     store_and_load();
