@@ -356,7 +356,10 @@ static int32_t whom_to_ask(struct consumer_partition *partition, struct pump_sta
         return -1;
     }
     int32_t leader = topic->partitions[partition->index].leader;
-    if (leader < 0 || !cluster_knows_node(&core->cluster, leader)) {
+    /* Where metadata does not show the topic any more, the next one of that name is another one:
+     * it must be known for that before it is read. */
+    bool is_gone = topic->error_code == ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    if (is_gone || leader < 0 || !cluster_knows_node(&core->cluster, leader)) {
         cluster_refresh(&core->cluster);
         return -1;
     }

@@ -48,6 +48,7 @@ struct source {
     struct source_fault fault;
     struct mail fault_mail;
     bool is_fault_posted;
+    bool is_of_another; /* The topic; that was told. */
     bool has_core_closed;
 };
 
@@ -100,6 +101,21 @@ static void tell_fault(struct source *self, const struct source_fault *fault)
     }
 }
 
+/* True: what was heard is of another topic of that name; nothing is taken any more. */
+static bool is_of_another(struct source *self)
+{
+    const struct wire_uuid *wanted = &self->options.topic_id;
+    const struct cluster_topic *topic = cluster_topic(&self->core.cluster, self->topic);
+    bool is_told = topic != NULL && !wire_uuid_is_zero(&topic->id);
+    if (!self->is_of_another && is_told && !wire_uuid_is_zero(wanted) &&
+        !wire_uuid_equals(wanted, &topic->id)) {
+        self->is_of_another = true;
+        struct source_fault fault = {.partition = -1, .offset = -1, .status = STATUS_FENCED};
+        tell_fault(self, &fault);
+    }
+    return self->is_of_another;
+}
+
 static struct source_partition *find(struct source *self, int32_t partition)
 {
     for (uint32_t i = 0; i < self->partition_count; i++) {
@@ -139,7 +155,9 @@ static void core_on_fetched(void *context, struct consumer_fetched *fetched)
     partition->view.record_ns = loop_now_ns(self->options.loop);
     list_append(&self->ready, &fetched->in_line);
     self->ready_bytes += fetched->room_bytes;
-    tell_news(self);
+    if (!is_of_another(self)) {
+        tell_news(self);
+    }
 }
 
 static void core_on_heard(void *context, const struct consumer_partition *heard)
@@ -162,6 +180,9 @@ static void core_on_fault(void *context, const struct consumer_fault *fault)
 {
     struct source *self = context;
     check(self->magic == SOURCE_MAGIC);
+    if (is_of_another(self)) {
+        return;
+    }
     const struct source_partition *partition = find(self, fault->partition);
     struct source_fault told = {.partition = fault->partition,
                                 .offset = partition == NULL ? -1 : partition->view.next_offset,
@@ -205,6 +226,9 @@ static void core_on_placed(void *context)
 {
     struct source *self = context;
     check(self->magic == SOURCE_MAGIC);
+    if (is_of_another(self)) {
+        return;
+    }
     if (self->is_finding_ends) {
         begin_bounded(self);
     }
@@ -231,7 +255,7 @@ void source_seal(struct source *self, size_t byte_count_max)
 {
     check(self->magic == SOURCE_MAGIC);
     size_t sealed_bytes = 0;
-    while (!list_is_empty(&self->ready) && sealed_bytes < byte_count_max) {
+    while (!self->is_of_another && !list_is_empty(&self->ready) && sealed_bytes < byte_count_max) {
         struct list *link = list_take_first(&self->ready);
         struct consumer_fetched *fetched = container_of(link, struct consumer_fetched, in_line);
         sealed_bytes += fetched->room_bytes;

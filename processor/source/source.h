@@ -45,7 +45,8 @@ struct source_view {
 struct source_fault {
     int32_t partition;  /* -1: of all. */
     int64_t offset;     /* Where it stands; -1: nowhere yet. */
-    enum status status; /* CORRUPT, MALFORMED, FULL …: this record batch; NOT_FOUND: no topic. */
+    enum status status; /* CORRUPT, MALFORMED, FULL …: this record batch; NOT_FOUND: no topic;
+                         * FENCED: another topic than the options name. */
     int16_t error_code; /* The broker's; 0: none. */
 };
 
@@ -55,6 +56,7 @@ struct source_options {
     uint32_t bootstrap_count;
     const char *client_id; /* Borrowed for life, as the topic. */
     const char *topic;
+    struct wire_uuid topic_id;         /* Another topic of this name is a fault; zero: none is. */
     const struct source_start *starts; /* Copied. */
     uint32_t start_count;
     bool is_bounded;

@@ -176,6 +176,16 @@ static void source_on_fault(void *context, const struct source_fault *fault)
     } else if (self->phase == TASK_ATTEMPT_RESTORING) {
         topic = self->setup->changelog.name;
     }
+    if (fault->status == STATUS_FENCED) {
+        /* A broker that lags behind may still show the former one. */
+        self->is_fault_doubtful = true;
+        task_fault_set(&self->fault, "INPUT_LOST", "it was deleted and created again",
+                       "drop the job, CALL drop_job('…'), and run the statement again: it begins "
+                       "anew");
+        task_fault_say(&self->fault, "topic %s is another one than the job has read", topic);
+        task_attempt_fail(self);
+        return;
+    }
     if (is_broken || fault->status == STATUS_OUT_OF_RANGE) {
         /* Whoever took the id over deletes what he has read. */
         self->is_fault_doubtful = !is_broken;
@@ -272,6 +282,10 @@ static void open_input(struct task_attempt *self)
                                      .starts = starts,
                                      .start_count = setup->partition_count};
     if (setup->options.stage == 0) {
+        const ProtobufCBinaryData *id = &setup->plan->source->topic_id;
+        if (id->len == sizeof options.topic_id.bytes) {
+            memcpy(options.topic_id.bytes, id->data, id->len);
+        }
         options.slice = chain_push_room(
             self->chain, (struct row_batch_room){SOURCE_ROWS_MAX, SOURCE_SLICE_BYTES});
     }

@@ -154,7 +154,13 @@ CREATE TABLE anew_out (a int) WITH (topic = 'anew-out', format = 'json');'''
     wait_for('three rows', lambda: progress('anew')['totals']['output_rows'] == 3)
     rows = [json.loads(record['value'])['a'] for record in read_committed('anew-out', 5)]
     need(rows == [1, 2, 3, 4, 5], f'rows of both topics: {rows}')
-    run('job', 'stop', 'anew')
+    run('topic', 'delete', 'anew-in')
+    run('topic', 'create', 'anew-in')
+    run('produce', 'anew-in', stdin='{"a":6}\n' * 9)
+    wait_state('anew', 'failed')
+    fault = run('job', 'describe', 'anew')[0]
+    need('INPUT_LOST' in json.dumps(fault), f'a job whose topic was replaced: {fault}')
+    need(len(read_committed('anew-out', 5)) == 5, 'rows of a topic that the job has not begun')
 
 
 def test_doors():

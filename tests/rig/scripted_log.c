@@ -107,6 +107,7 @@ static void serve_metadata(struct scripted_log *self, struct scripted_request *r
         said.topics[i].name = asked.topics[i].name;
         if (self->has_topic && wire_text_equals(asked.topics[i].name, SCRIPTED_LOG_TOPIC)) {
             said.topics[i].topic_id.bytes[0] = 1;
+            said.topics[i].topic_id.bytes[1] = self->topic_life;
             said.topics[i].partitions = partitions;
             said.topics[i].partitions_count = SCRIPTED_LOG_PARTITIONS;
         } else {

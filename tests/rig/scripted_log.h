@@ -54,6 +54,7 @@ struct scripted_log {
     bool is_down[SCRIPTED_LOG_BROKERS];
     struct scripted_partition partitions[SCRIPTED_LOG_PARTITIONS];
     bool has_topic;
+    uint8_t topic_life; /* Part of its id. */
     int64_t next_producer_id;
     int64_t next_ingested_ms;
     uint32_t request_counts[100]; /* By API key. */

@@ -408,3 +408,40 @@ Test(source, latest_is_a_place_before_any_record_comes)
     cr_expect(source_is_placed(subject));
     cr_expect_eq(source_view(subject, 0)->next_offset, 5);
 }
+
+Test(source, records_of_another_topic_of_that_name_are_not_taken)
+{
+    options.topic_id.bytes[0] = 1;
+    is_collecting = true;
+    append(0, 5, plain);
+    begin();
+    rig_run_for(2 * SIM_S);
+    cr_assert_eq(row_count, 5);
+    cr_assert_eq(fault_count, 0);
+
+    cluster.has_topic = false;
+    rig_run_for(2 * SIM_S);
+    cluster.has_topic = true;
+    cluster.topic_life = 1;
+    append(0, 5, plain);
+    rig_run_for(5 * SIM_S);
+
+    cr_expect_eq(row_count, 5);
+    cr_assert_eq(fault_count, 1);
+    cr_expect_eq(faults[0].status, STATUS_FENCED);
+    cr_expect_eq(faults[0].partition, -1);
+}
+
+Test(source, a_former_owner_s_place_in_another_topic_is_a_fault)
+{
+    options.topic_id.bytes[0] = 1;
+    options.topic_id.bytes[1] = 7;
+    is_collecting = true;
+    append(0, 5, plain);
+    begin();
+    rig_run_for(2 * SIM_S);
+
+    cr_expect_eq(row_count, 0);
+    cr_assert_eq(fault_count, 1);
+    cr_expect_eq(faults[0].status, STATUS_FENCED);
+}
