@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'cluster'))
 from broker_process import Broker, Cluster  # noqa: E402
-from claims import need  # noqa: E402
+from claims import need, wait_for  # noqa: E402
 from our_member import PROGRAM, SECONDS, OurMember  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
@@ -65,9 +65,11 @@ def groups(bootstrap, victim, name):
         victim.kill()
         victim.start()
     run(PROGRAM, 'produce', bootstrap, topic, count, 4)
+    expected = sorted(list(range(count)) * 2)
+    wait_for('all is read', lambda: len(one.values) + len(two.values) >= len(expected) and
+             set(one.values + two.values) == set(expected), SECONDS)
     first, second = one.end(), two.end()
     need(second, 'the second member read nothing')
-    expected = sorted(list(range(count)) * 2)
     found = sorted(first + second)
     if victim is None:
         need(found == expected, f'{name}: {len(found)} of {len(expected)} numbers')

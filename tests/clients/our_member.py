@@ -17,13 +17,13 @@ def lines_of(file):
 
 
 class OurMember:
-    """It leaves when nothing comes for 5 s."""
+    """It stays until end()."""
 
     def __init__(self, bootstrap, topic, group):
         self.numbers = tempfile.TemporaryFile()
         self.events = tempfile.TemporaryFile()
         self.process = subprocess.Popen([PROGRAM, 'group', bootstrap, topic, group],
-                                        stdout=self.numbers, stderr=self.events)
+                                        stdin=subprocess.PIPE, stdout=self.numbers, stderr=self.events)
 
     @property
     def told(self):
@@ -42,6 +42,7 @@ class OurMember:
         wait_for(f'told {events}', claim, SECONDS)
 
     def end(self):
-        """What it has read."""
+        """What it has read, a quiet second included."""
+        self.process.stdin.close()
         need(self.process.wait(SECONDS) == 0, f'a member failed: {self.told}')
         return self.values

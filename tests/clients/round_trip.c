@@ -8,14 +8,16 @@
  * Records carry their number in the value, in a header and as the timestamp. */
 #include <millrace/client.h>
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define PARTITION_COUNT 4
 #define CODEC_COUNT 6
 #define TIMEOUT_MS 60000
 #define TXN_RECORDS 100
-#define QUIET_POLLS 50
+#define QUIET_POLLS 10
 
 /* Young enough that no retention deletes the records while they are read. */
 static long long first_timestamp;
@@ -241,7 +243,13 @@ static long number_of(const struct millrace_received *record)
     return number;
 }
 
-/* Prints the number of each record, until none has come for a while. */
+static bool is_input_over(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, 0) > 0;
+}
+
+/* Prints the number of each record, until its input has ended and none has come for a while. */
 static int group(struct millrace_client *client, const char *topic, const char *name,
                  const char *instance)
 {
@@ -266,7 +274,7 @@ static int group(struct millrace_client *client, const char *topic, const char *
         if (millrace_consumer_poll(consumer, 100, &batch, &error)) {
             return fail(&error, "poll");
         }
-        quiet_count = batch == NULL ? quiet_count + 1 : 0;
+        quiet_count = batch == NULL && is_input_over() ? quiet_count + 1 : 0;
         for (size_t i = 0; batch != NULL && i < millrace_batch_count(batch); i++) {
             const struct millrace_received *record = millrace_batch_record(batch, i);
             printf("%ld\n", number_of(record));
