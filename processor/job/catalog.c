@@ -86,6 +86,7 @@ static void put_entry(struct catalog *self, enum catalog_kind kind, const char *
     struct catalog_entry *entry = catalog_find(self, kind, name);
     if (from->value.byte_count < 0) {
         if (entry != NULL) {
+            self->removed_job_count += kind == CATALOG_JOB ? 1 : 0;
             remove_entry(self, entry);
         }
         return;

@@ -97,8 +97,9 @@ struct catalog {
     struct decompressor_output output;
     struct list entries;
     uint32_t entry_count;
-    int64_t position; /* Behind what was read; -1: nothing yet. */
-    bool is_ready;    /* Has been read to the end once. */
+    uint64_t removed_job_count; /* Jobs that were there, since we read. */
+    int64_t position;           /* Behind what was read; -1: nothing yet. */
+    bool is_ready;              /* Has been read to the end once. */
     struct topic_wish topic;
     struct catalog_barrier first;
     struct timer again;

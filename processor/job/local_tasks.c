@@ -1,5 +1,6 @@
 #include "processor/job/local_tasks.h"
 
+#include "processor/job/job_wish.h"
 #include "proto/internal/message_copy.h"
 #include "proto/sys/check.h"
 
@@ -110,8 +111,8 @@ static enum status failure_decide(struct catalog_write *write)
 {
     struct local_task *self = container_of(write, struct local_task, write);
     struct catalog_entry *entry = entry_of(self);
-    if (entry == NULL || entry->record->job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED) {
-        return STATUS_OK; /* Gone, or known already. */
+    if (entry == NULL || !job_wish_is_alive(entry->record->job)) {
+        return STATUS_OK; /* Gone or about to go, ended, or known already. */
     }
     Millrace__Processor__Job job = *entry->record->job;
     job.wish = MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED;
@@ -214,11 +215,8 @@ static void open_task(struct local_task *self)
 static void review(struct local_task *self)
 {
     struct catalog_entry *entry = entry_of(self);
-    Millrace__Processor__JobWish wish =
-        entry == NULL ? MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED : entry->record->job->wish;
-    bool is_alive = wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-                    wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
-    if (!self->is_wanted || (!is_alive && entry != NULL) || self->set->is_closing) {
+    bool is_over = entry != NULL && !job_wish_is_alive(entry->record->job);
+    if (!self->is_wanted || is_over || self->set->is_closing) {
         timer_stop(&self->again);
         if (self->task != NULL) {
             task_close(self->task);
@@ -242,7 +240,8 @@ static void review(struct local_task *self)
     if (self->task == NULL && !self->has_stopped && self->job != NULL && !self->again.is_armed) {
         open_task(self);
     }
-    if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP && self->task != NULL) {
+    bool must_stop = entry->record->job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
+    if (must_stop && self->task != NULL) {
         task_stop(self->task);
     }
 }

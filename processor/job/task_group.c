@@ -1,5 +1,6 @@
 #include "processor/job/task_group.h"
 
+#include "processor/job/job_wish.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
@@ -25,9 +26,7 @@ struct task_group_peer {
 
 static bool is_dealt(const Millrace__Processor__Job *job)
 {
-    return (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-            job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP) &&
-           job_topics_check(job->plan) == STATUS_OK;
+    return job_wish_is_alive(job) && job_topics_check(job->plan) == STATUS_OK;
 }
 
 static uint32_t count_tasks(struct task_group *self)
