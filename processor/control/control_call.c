@@ -180,3 +180,15 @@ Millrace__Plan__Fault *control_call_unknown_job(struct control_call *self, const
                                                      "see millrace job list"},
                               "there is no job '%.200s'", name);
 }
+
+Millrace__Plan__Fault *control_call_dropping(struct control_call *self, const char *name,
+                                             uint32_t position)
+{
+    return control_call_fault(
+        self,
+        (struct control_fault){"JOB_DROPPING", position,
+                               "a drop deletes what belongs to it, or has ended half way",
+                               "drop it again to finish: CALL drop_job('…'); or choose another "
+                               "name: SET job.name = '…'"},
+        "the job '%.200s' is being dropped", name);
+}

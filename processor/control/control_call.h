@@ -53,6 +53,9 @@ Millrace__Plan__Fault *control_call_trouble(struct control_call *self, enum stat
 /* No job has this name. */
 Millrace__Plan__Fault *control_call_unknown_job(struct control_call *self, const char *name,
                                                 uint32_t position);
+/* Its drop has begun and has not ended. */
+Millrace__Plan__Fault *control_call_dropping(struct control_call *self, const char *name,
+                                             uint32_t position);
 /* In the arena; without memory the empty text. */
 char *control_call_print(struct control_call *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

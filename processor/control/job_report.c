@@ -1,5 +1,7 @@
 #include "processor/control/job_report.h"
 
+#include "processor/job/job_wish.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +32,7 @@ const char *job_report_state(const Millrace__Processor__Job *job,
     if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED) {
         return "failed";
     }
-    if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED) {
+    if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED || job_wish_is_drop(job)) {
         return "stopped";
     }
     if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP) {

@@ -18,6 +18,15 @@ static struct catalog_entry *find_job(struct job_stop *self)
     return catalog_find(self->call->control->options.catalog, CATALOG_JOB, self->name);
 }
 
+/* The job as it was when its stop was decided, with what has become of it; NULL: it is gone, or was
+ * started again, so that it has stopped. */
+static Millrace__Processor__Job *find_run(struct job_stop *self)
+{
+    struct catalog_entry *entry = find_job(self);
+    bool is_it = entry != NULL && job_wish_is_run(entry->record->job, &self->run);
+    return is_it ? entry->record->job : NULL;
+}
+
 static int64_t now_ms(struct job_stop *self)
 {
     return clock_wall_ms(self->call->control->options.loop->clock);
@@ -59,11 +68,11 @@ static bool have_all_stopped(struct job_stop *self, const Millrace__Processor__J
 static enum status stopped_decide(struct catalog_write *write)
 {
     struct job_stop *self = container_of(write, struct job_stop, write);
-    struct catalog_entry *entry = find_job(self);
-    if (entry == NULL || entry->record->job->wish != MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP) {
+    const Millrace__Processor__Job *found = find_run(self);
+    if (found == NULL || found->wish != MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP) {
         return STATUS_OK; /* Somebody else was faster. */
     }
-    Millrace__Processor__Job job = *entry->record->job;
+    Millrace__Processor__Job job = *found;
     uint32_t count = job_topics_task_count(job.plan);
     job.last_progress = arena_take_array(&self->call->arena, count, sizeof *job.last_progress);
     if (job.last_progress == NULL || !have_all_stopped(self, &job, job.last_progress)) {
@@ -72,7 +81,7 @@ static enum status stopped_decide(struct catalog_write *write)
     job.n_last_progress = count;
     job.wish = MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED;
     job.changed_ms = now_ms(self);
-    Millrace__Processor__CatalogRecord record = *entry->record;
+    Millrace__Processor__CatalogRecord record = *find_job(self)->record;
     record.job = &job;
     return catalog_write_put(write, CATALOG_JOB, self->name, &record);
 }
@@ -91,20 +100,20 @@ static void survey_on_done(struct survey *survey)
 {
     struct job_stop *self = container_of(survey, struct job_stop, survey);
     struct loop *loop = self->call->control->options.loop;
-    struct catalog_entry *entry = find_job(self);
-    Millrace__Processor__JobWish wish =
-        entry == NULL ? MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED : entry->record->job->wish;
+    const Millrace__Processor__Job *job = find_run(self);
+    bool has_stopped = job == NULL || job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED ||
+                       job_wish_is_drop(job);
     if (self->call->control->is_closing) {
         end(self, control_call_trouble(self->call, STATUS_CLOSED, 0,
                                        "the processor is stopping; ask another one"));
-    } else if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOPPED) {
+    } else if (has_stopped) {
         end(self, NULL);
-    } else if (wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED) {
+    } else if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_FAILED) {
         end(self, control_call_fault(self->call,
                                      (struct control_fault){"JOB_FAILED", 0, "see the job's fault",
                                                             "millrace job describe"},
                                      "the job '%.200s' failed while it was stopped", self->name));
-    } else if (have_all_stopped(self, entry->record->job, NULL)) {
+    } else if (have_all_stopped(self, job, NULL)) {
         self->write = (struct catalog_write){.deadline_ns = self->call->deadline_ns,
                                              .decide = stopped_decide,
                                              .on_done = stopped_on_done};
@@ -145,8 +154,9 @@ static enum status stop_decide(struct catalog_write *write)
             "the job '%.200s' has failed", self->name);
         return STATUS_INVALID;
     }
+    self->run = job_wish_run_of(&job);
     if (job.wish != MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN) {
-        return STATUS_OK;
+        return STATUS_OK; /* It stops or has stopped already, or is being dropped. */
     }
     job.wish = MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
     job.changed_ms = now_ms(self);

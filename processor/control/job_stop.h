@@ -5,6 +5,7 @@
 #pragma once
 
 #include "processor/control/control_call.h"
+#include "processor/job/job_wish.h"
 #include "client/survey.h"
 
 struct job_stop {
@@ -16,7 +17,7 @@ struct job_stop {
     struct survey survey;
     struct timer again;
     Millrace__Plan__Fault *fault;
-    bool is_stopping; /* The wish is written. */
+    struct job_wish_run run; /* What is stopped: not a start that comes behind it. */
 };
 
 /* call, name and on_done are set, the rest is zero. */

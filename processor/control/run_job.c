@@ -1,15 +1,14 @@
 #include "processor/control/run_job.h"
 
+#include "processor/control/run_drop.h"
 #include "processor/control/serve_jobs.h"
 #include "processor/plan/explain.h"
-#include "proto/kafka/error_code.h"
 #include "proto/sys/check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define QUERY_ID_BYTES 16U
-#define GROUP_MS 5000
 
 /* ---- what the check asks for ---- */
 
@@ -112,8 +111,11 @@ static enum status check_former(struct run_script *self, const struct catalog_en
         return STATUS_OK;
     }
     const Millrace__Processor__Job *old = entry->record->job;
-    bool is_alive = old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-                    old->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
+    if (job_wish_is_drop(old)) {
+        self->fault = control_call_dropping(self->call, self->plan->name, self->insert->position);
+        return STATUS_EXISTS;
+    }
+    bool is_alive = job_wish_is_alive(old);
     if (is_alive || !is_same_plan(self, old->plan)) {
         return refuse_name(self, is_alive);
     }
@@ -123,6 +125,10 @@ static enum status check_former(struct run_script *self, const struct catalog_en
 static enum status insert_decide(struct catalog_write *write)
 {
     struct run_script *self = container_of(write, struct run_script, write);
+    self->is_outdated = self->removed_jobs != run_script_catalog(self)->removed_job_count;
+    if (self->is_outdated) {
+        return STATUS_OK;
+    }
     int64_t now_ms = clock_wall_ms(self->call->control->options.loop->clock);
     Millrace__Processor__Job job;
     millrace__processor__job__init(&job);
@@ -148,10 +154,14 @@ static enum status insert_decide(struct catalog_write *write)
     return catalog_write_put(write, CATALOG_JOB, self->plan->name, &record);
 }
 
+static void make_internal(struct run_script *self);
+
 static void insert_on_done(struct catalog_write *write, enum status status)
 {
     struct run_script *self = container_of(write, struct run_script, write);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && self->is_outdated) {
+        make_internal(self);
+    } else if (status == STATUS_OK) {
         plan_settings_next_job(&self->settings);
         run_script_done(self, "job", self->plan->name, NULL);
     } else if (self->fault != NULL) {
@@ -165,6 +175,19 @@ static void insert_on_done(struct catalog_write *write, enum status status)
 
 static void make_next_internal(struct run_script *self);
 
+/* Left behind by a start that never came to its end. */
+static Millrace__Plan__Fault *refuse_internal(struct run_script *self,
+                                              const struct topic_wish *wish)
+{
+    return control_call_fault(
+        self->call,
+        (struct control_fault){"JOB_TOPIC_EXISTS", self->insert->position,
+                               "it has another number of partitions than this job needs",
+                               "delete it: millrace topic delete; or choose another name: "
+                               "SET job.name = '…'"},
+        "the job's topic '%s' is there already", wish->name);
+}
+
 static void internal_on_done(struct topic_wish *wish, enum status status)
 {
     struct run_script *self = container_of(wish, struct run_script, wish);
@@ -172,6 +195,12 @@ static void internal_on_done(struct topic_wish *wish, enum status status)
         run_script_trouble(
             self, status, wish->op.error_code,
             control_call_print(self->call, "cannot create the job's topic '%s'", wish->name));
+        return;
+    }
+    struct job_topic topic;
+    job_topics_get(self->plan, self->internal_index, &topic);
+    if ((uint32_t)wish->found_partition_count != topic.partition_count) {
+        run_script_fail(self, refuse_internal(self, wish));
         return;
     }
     self->internal_index += 1;
@@ -202,6 +231,14 @@ static void make_next_internal(struct run_script *self)
     self->write = (struct catalog_write){
         .deadline_ns = self->call->deadline_ns, .decide = insert_decide, .on_done = insert_on_done};
     catalog_change(run_script_catalog(self), &self->write);
+}
+
+/* A job that is dropped meanwhile may have taken with it what was found here: then once more. */
+static void make_internal(struct run_script *self)
+{
+    self->removed_jobs = run_script_catalog(self)->removed_job_count;
+    self->internal_index = 0;
+    make_next_internal(self);
 }
 
 /* ---- the plan ---- */
@@ -278,8 +315,7 @@ static void plan_insert(struct run_script *self)
         run_script_fail(self, self->fault);
         return;
     }
-    self->internal_index = 0;
-    make_next_internal(self);
+    make_internal(self);
 }
 
 static void look_next(struct run_script *self);
@@ -348,130 +384,6 @@ void run_job_insert(struct run_script *self, const Millrace__Plan__Insert *inser
 
 /* ---- calls ---- */
 
-static void drop_next_topic(struct run_script *self);
-
-static enum status drop_decide(struct catalog_write *write)
-{
-    struct run_script *self = container_of(write, struct run_script, write);
-    return catalog_write_put(write, CATALOG_JOB, self->job_name, NULL);
-}
-
-static void drop_on_done(struct catalog_write *write, enum status status)
-{
-    struct run_script *self = container_of(write, struct run_script, write);
-    if (status == STATUS_OK) {
-        run_script_done(self, "dropped", self->job_name, NULL);
-    } else {
-        run_script_trouble(self, status, 0, "cannot drop the job");
-    }
-}
-
-static void drop_entry(struct run_script *self)
-{
-    self->write = (struct catalog_write){
-        .deadline_ns = self->call->deadline_ns, .decide = drop_decide, .on_done = drop_on_done};
-    catalog_change(run_script_catalog(self), &self->write);
-}
-
-static void drop_group_on_done(void *context, enum status status, int16_t error_code)
-{
-    struct run_script *self = context;
-    if (run_script_is_over(self)) {
-        return;
-    }
-    /* Who has joined a group of this name is no part of the job, and is left alone. */
-    bool is_gone = error_code == ERROR_CODE_NONE || error_code == ERROR_CODE_GROUP_ID_NOT_FOUND ||
-                   error_code == ERROR_CODE_NON_EMPTY_GROUP;
-    if (status == STATUS_OK && is_gone) {
-        drop_entry(self);
-    } else {
-        run_script_trouble(
-            self, status, error_code,
-            control_call_print(self->call, "cannot delete the job's group '%s'", self->group));
-    }
-}
-
-static void drop_group(struct run_script *self, const Millrace__Plan__JobPlan *plan)
-{
-    struct loop *loop = self->call->control->options.loop;
-    const struct cluster_options *brokers = &self->call->control->options.admin->cluster.options;
-    int64_t until_ns = loop_now_ns(loop) + GROUP_MS * CLOCK_NS_PER_MS;
-    job_topics_group(plan, self->group);
-    struct group_delete_options options = {
-        .loop = loop,
-        .bootstrap = brokers->bootstrap,
-        .bootstrap_count = brokers->bootstrap_count,
-        .client_id = brokers->client_id,
-        .group = self->group,
-        .request_timeout_ms = brokers->request_timeout_ms,
-        .deadline_ns = until_ns < self->call->deadline_ns ? until_ns : self->call->deadline_ns,
-        .on_done = drop_group_on_done,
-        .context = self};
-    group_delete_start(&self->group_delete, &options);
-}
-
-static void drop_topic_on_done(struct topic_wish *wish, enum status status)
-{
-    struct run_script *self = container_of(wish, struct run_script, wish);
-    if (status != STATUS_OK) {
-        run_script_trouble(
-            self, status, wish->op.error_code,
-            control_call_print(self->call, "cannot delete the job's topic '%s'", wish->name));
-        return;
-    }
-    self->internal_index += 1;
-    drop_next_topic(self);
-}
-
-/* Topics and group first: a job that is in the catalog can be dropped again. */
-static void drop_next_topic(struct run_script *self)
-{
-    if (run_script_is_over(self)) {
-        return;
-    }
-    struct catalog_entry *entry =
-        catalog_find(run_script_catalog(self), CATALOG_JOB, self->job_name);
-    if (entry == NULL) {
-        drop_entry(self); /* Somebody else was faster. */
-        return;
-    }
-    const Millrace__Plan__JobPlan *plan = entry->record->job->plan;
-    if (self->internal_index < job_topics_count(plan)) {
-        struct job_topic topic;
-        job_topics_get(plan, self->internal_index, &topic);
-        self->wish = (struct topic_wish){.deadline_ns = self->call->deadline_ns,
-                                         .on_done = drop_topic_on_done};
-        (void)snprintf(self->wish.name, sizeof self->wish.name, "%s", topic.name);
-        topic_maker_delete(self->call->control->options.admin, &self->wish);
-    } else {
-        drop_group(self, plan);
-    }
-}
-
-static void drop_job(struct run_script *self)
-{
-    struct catalog_entry *entry =
-        catalog_find(run_script_catalog(self), CATALOG_JOB, self->job_name);
-    if (entry == NULL) {
-        run_script_fail(
-            self, control_call_unknown_job(self->call, self->job_name, self->statement->position));
-        return;
-    }
-    const Millrace__Processor__Job *job = entry->record->job;
-    if (job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-        job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP) {
-        run_script_fail(
-            self, control_call_fault(self->call,
-                                     (struct control_fault){"JOB_RUNS", self->statement->position,
-                                                            "only a stopped job can be dropped",
-                                                            "stop it first: CALL stop_job('…')"},
-                                     "the job '%.200s' runs", self->job_name));
-        return;
-    }
-    self->internal_index = 0;
-    drop_next_topic(self);
-}
-
 static void stop_on_done(struct control_call *call, Millrace__Plan__Fault *fault)
 {
     struct run_script *self = call->state;
@@ -504,6 +416,6 @@ void run_job_call(struct run_script *self)
     if (is_stop) {
         serve_jobs_stop(self->call, self->job_name, stop_on_done);
     } else {
-        drop_job(self);
+        run_drop_job(self);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "client/group_delete.h"
 #include "processor/control/control_call.h"
+#include "processor/job/job_wish.h"
 #include "processor/plan/plan_check.h"
 
 #define RUN_SCRIPT_RESULTS_MAX 1024U
@@ -43,6 +44,9 @@ struct run_script {
     uint32_t topic_count;
     uint32_t topic_index;
     uint32_t internal_index; /* Of the job's own topics. */
+    uint64_t removed_jobs;   /* By the catalog, when the first of them was looked for. */
+    bool is_outdated;        /* They were made while a job was dropped. */
+    struct job_wish_run dropped;
     char group[JOB_TOPICS_NAME_BYTES_MAX];
     struct group_delete group_delete;
 };

@@ -1,5 +1,6 @@
 #include "processor/control/run_table.h"
 
+#include "processor/job/job_wish.h"
 #include "processor/task/job_topics.h"
 #include "proto/sys/check.h"
 
@@ -132,10 +133,8 @@ static const char *user_of(struct run_script *self, const char *table)
     struct catalog_entry *entry = NULL;
     while ((entry = catalog_next(run_script_catalog(self), CATALOG_JOB, entry)) != NULL) {
         const Millrace__Processor__Job *job = entry->record->job;
-        bool is_alive = job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_RUN ||
-                        job->wish == MILLRACE__PROCESSOR__JOB_WISH__JOB_STOP;
-        if (is_alive && (strcmp(job->plan->source->name, table) == 0 ||
-                         strcmp(job->plan->sink->name, table) == 0)) {
+        if (job_wish_is_alive(job) && (strcmp(job->plan->source->name, table) == 0 ||
+                                       strcmp(job->plan->sink->name, table) == 0)) {
             return entry->name;
         }
     }

@@ -2,6 +2,7 @@
 
 #include "processor/control/job_report.h"
 #include "processor/control/job_stop.h"
+#include "processor/job/job_wish.h"
 #include "client/survey.h"
 #include "processor/plan/explain.h"
 #include "proto/sys/check.h"
@@ -88,7 +89,8 @@ static bool fill_status(struct jobs_call *self, Millrace__Processor__Job *job,
     status->query_id = control_call_print(call, "%s", id);
     status->text = job->plan->text;
     status->created_ms = job->created_ms;
-    status->fault = job->fault;
+    status->fault =
+        job_wish_is_drop(job) ? control_call_dropping(call, job->plan->name, 0) : job->fault;
     status->stage_count = (uint32_t)job->plan->n_stages;
     status->task_count = tasks.count;
     status->source = job->plan->source->name;

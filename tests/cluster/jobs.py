@@ -1,4 +1,6 @@
 """The whole way of a job on real processes: declared, run, moved, stopped, run again, failed."""
+import base64
+import collections
 import concurrent.futures
 import datetime
 import json
@@ -161,6 +163,90 @@ CREATE TABLE anew_out (a int) WITH (topic = 'anew-out', format = 'json');'''
     fault = run('job', 'describe', 'anew')[0]
     need('INPUT_LOST' in json.dumps(fault), f'a job whose topic was replaced: {fault}')
     need(len(read_committed('anew-out', 5)) == 5, 'rows of a topic that the job has not begun')
+
+
+def fields(message):
+    """What stands in a protobuf message: the number of each field, and where its value begins."""
+    def number(at):
+        value = shift = 0
+        while True:
+            value |= (message[at] & 0x7f) << shift
+            shift += 7
+            at += 1
+            if message[at - 1] < 0x80:
+                return value, at
+    at = 0
+    while at < len(message):
+        key, at = number(at)
+        size, begin = number(at)
+        yield key >> 3, at if key & 7 == 0 else begin
+        at = begin + (size if key & 7 == 2 else 0)
+
+
+def set_wish(job, old, new):
+    """Changes the wish in the job's newest record of the catalog, as a drop does that dies behind that."""
+    record = [record for record in run('consume', '__millrace_catalog', '--from', 'earliest', '--until-end')
+              if record['key'] == f'job/{job}'][-1]
+    value = bytearray(base64.b64decode(record['value']['base64']))
+    begin = dict(fields(value))[3]
+    wish = begin + dict(fields(value[begin:]))[2]
+    need(value[wish] == old, f'the wish of {job} is {value[wish]}')
+    value[wish] = new
+    changed = {'key': record['key'], 'value': {'base64': base64.b64encode(value).decode()}}
+    run('produce', '__millrace_catalog', '--json', stdin=json.dumps(changed) + '\n')
+
+
+def topics_of(job):
+    return sorted(row['name'] for row in run('topic', 'list')[0] if row['name'].startswith(f'__millrace-{job}-'))
+
+
+def wait_topics(job, wanted):
+    """A broker may be a moment behind with what it tells."""
+    wait_for(f'the topics of {job} are {wanted}', lambda: True if topics_of(job) == wanted else topics_of(job))
+
+
+def test_drop():
+    """A drop that died half way refuses a start and is finished by the next one; whoever is told that a job was
+    started has it, however a drop comes between."""
+    text = sql_of('drop')
+    start = text[text.index('SET'):]
+    run('sql', '-c', text)
+    topics = [f'__millrace-drop-{what}' for what in ('changelog-1', 'progress', 'route-0')]
+    wait_topics('drop', topics)
+    run('job', 'stop', 'drop')
+    set_wish('drop', 3, 4)
+    answers = run('sql', '-c', start, code=1)
+    need(answers[-1]['error']['code'] == 'JOB_DROPPING', f'a start of a job that is dropped: {answers}')
+    told = [row for row in run('job', 'list')[0] if row['job'] == 'drop'][0]
+    need(told['state'] == 'stopped' and 'being dropped' in told['fault'], f'it is listed as {told}')
+    need(run('job', 'describe', 'drop')[0]['fault_code'] == 'JOB_DROPPING', 'describe does not say it')
+    need(progress('drop')['name'] == 'drop', 'no progress of a job that is dropped')
+    run('sql', '-c', "CALL stop_job('drop'); CALL drop_job('drop')")
+    need('drop' not in states(), f'still there: {states()}')
+    wait_topics('drop', [])
+
+    def attempt(words):
+        answers = [json.loads(line) for line in subprocess.run(
+            [BUILD / 'millrace', 'sql', '-c', words, '-o', 'json'], capture_output=True, text=True,
+            timeout=120).stdout.splitlines()]
+        return answers[-1].get('error', {}).get('code', 'done')
+    seen = collections.Counter()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for _ in range(6):
+            if 'drop' not in states():
+                run('sql', '-c', start)
+            run('job', 'stop', 'drop')
+            dropped, started = pool.map(attempt, ("CALL drop_job('drop')", start))
+            seen[dropped, started] += 1
+            need((dropped, started) in (('done', 'done'), ('JOB_RUNS', 'done'), ('done', 'JOB_DROPPING')),
+                 f'the drop: {dropped}, the start: {started}')
+            if started == 'done':
+                wait_state('drop', 'running')
+                wait_topics('drop', topics)
+            else:
+                need('drop' not in states(), f'still there: {states()}')
+    print(f'drop and start at once: {dict(seen)}')
+    run('sql', '-c', "CALL stop_job('drop')" if 'drop' in states() else "SET job.name = 'none'")
 
 
 def test_doors():
@@ -350,7 +436,8 @@ def main():
     with Dev(directory / 'dev', '--brokers', 3, '--processors', 2, '--port', 0) as dev:
         os.environ['MILLRACE_BOOTSTRAP'] = dev.wait_ready()
         tests = {'life': lambda: test_life(dev), 'lag': test_lag, 'errors': test_errors, 'anew': test_anew,
-                 'doors': test_doors, 'garbage': test_garbage, 'explain': test_explain, 'misfits': test_misfits, 'update': test_update_mode,
+                 'drop': test_drop, 'doors': test_doors, 'garbage': test_garbage, 'explain': test_explain,
+                 'misfits': test_misfits, 'update': test_update_mode,
                  'stateless': test_stateless, 'dataframe': test_dataframe}
         for name in wanted or tests:
             if name in tests:
