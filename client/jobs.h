@@ -72,7 +72,8 @@ struct millrace_job {
     int64_t created_ms;
     int32_t stage_count;
     int32_t task_count;
-    struct millrace_bytes fault_code; /* Of a failed one, as the next; else null. */
+    /* Of a failed one, or JOB_DROPPING of one whose drop has not ended; as the next; else null. */
+    struct millrace_bytes fault_code;
     struct millrace_bytes fault;
     struct millrace_bytes plan; /* Of millrace_job_describe(), as the next; else null. */
     const struct millrace_job_task *const *tasks;
