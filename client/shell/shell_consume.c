@@ -9,6 +9,7 @@
 #include "proto/sys/host/host_clock.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #define POLL_MS 200
@@ -401,10 +402,30 @@ static enum shell_exit fail_silence(const struct consuming *self)
                       self->call->operands[0]);
 }
 
+/* Ctrl-C is how a member ends that has no other end: it is to say what was printed and to leave, or
+ * the group would wait for it and print that again. A second signal ends it at once. */
+static volatile sig_atomic_t stop_number;
+
+static void stop_on_signal(int number)
+{
+    stop_number = number;
+}
+
+static void hear_stop(int number)
+{
+    struct sigaction before;
+    struct sigaction action = {.sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    action.sa_handler = stop_on_signal;
+    (void)sigemptyset(&action.sa_mask);
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_DFL) {
+        (void)sigaction(number, &action, NULL);
+    }
+}
+
 static enum shell_exit poll_all(struct consuming *self)
 {
     int64_t heard_ms = now_ms();
-    while (!is_at_end(self) && self->record_count < self->record_count_max) {
+    while (stop_number == 0 && !is_at_end(self) && self->record_count < self->record_count_max) {
         struct millrace_batch *batch = NULL;
         struct millrace_error error;
         int code = millrace_consumer_poll(self->consumer, POLL_MS, &batch, &error);
@@ -443,6 +464,10 @@ static enum shell_exit consume(struct consuming *self)
     if (millrace_consumer_open(self->client, &options, &self->consumer, &error) != 0) {
         return shell_client_fail(self->call, &error);
     }
+    if (self->group != NULL) {
+        hear_stop(SIGINT);
+        hear_stop(SIGTERM);
+    }
     enum shell_exit exit = self->group != NULL ? subscribe(self) : assign(self);
     if (exit == SHELL_DONE && self->is_until_end && self->group == NULL) {
         exit = find_spans(self);
@@ -469,6 +494,9 @@ static enum shell_exit consume_run(struct shell_call *call)
         (void)millrace_client_close(self.client, SHELL_CLIENT_MS_MAX, NULL);
     }
     free(self.spans);
+    if (stop_number != 0) {
+        (void)raise(stop_number); /* Whoever started it is told what ended it. */
+    }
     return exit;
 }
 
@@ -492,7 +520,7 @@ const struct shell_command shell_consume_commands[] = {
          "value and headers; bytes that are no text are {\"base64\":\"...\"}.\n"
          "A time is RFC 3339, as 2001-01-01T00:00:00Z. With --group it begins where the group\n"
          "has committed, else at --from; what was printed is committed once a second and at\n"
-         "the end.",
+         "the end, Ctrl-C included.",
      .options = consume_options,
      .examples =
          (const char *const[]){"millrace consume flights",

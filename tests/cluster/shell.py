@@ -88,6 +88,21 @@ def failures():
     same((error['code'], error['what']), ('BAD_LINE', 'line 2 is no record'), 'a bad line')
 
 
+def interrupted_member():
+    """Ctrl-C commits what was printed and leaves the group: nobody waits for its session to end."""
+    run('topic', 'create', 'handed')
+    run('produce', 'handed', stdin='1\n2\n')
+    words = [MILLRACE, 'consume', 'handed', '--group', 'hands', '--from', 'earliest', '-o', 'json']
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as reader:
+        seen = [json.loads(reader.stdout.readline())['value'] for _ in range(2)]
+        reader.send_signal(signal.SIGINT)
+        same((seen, reader.wait(timeout=20)), (['1', '2'], -signal.SIGINT), 'the first member')
+    run('produce', 'handed', stdin='3\n')
+    begin = time.monotonic()
+    same(run(*words[1:-2], '--max', 1)[0]['value'], '3', 'what the next member begins with')
+    need(time.monotonic() - begin < 6, f'the group waited {time.monotonic() - begin:.1f} s for who had left')
+
+
 def large_lines():
     """What a line may have is for its topic to say; where one has too much, it is named."""
     long = 'x' * 3_000_000
@@ -240,6 +255,7 @@ def main():
             follow()
             groups()
             failures()
+            interrupted_member()
             large_lines()
             quiet_pipe()
             closed_streams()
