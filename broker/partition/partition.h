@@ -58,7 +58,7 @@ struct partition_assignment {
     uint8_t isr_count;
 };
 
-/* Opens the log, and knows producers from its newest snapshot and the tail. Of a damaged log comes a
+/* Opens the log, and knows producers from its newest snapshot and the tail. A damaged log gives a
  * partition that is offline: it refuses (PARTITION_FAULT_STORAGE) until the node starts again. */
 MUST_USE enum status partition_open(const struct partition_options *options,
                                     struct partition **out_self);

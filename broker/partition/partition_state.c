@@ -154,7 +154,7 @@ static enum status replay_on_batch(void *context, const uint8_t *batch, size_t b
     TRY(batch_view_init(&view, batch, byte_count));
     self->rebuilt_to = batch_base_offset(&view);
     if (batch_producer_id(&view) >= 0 && batch_base_sequence(&view) < -1) {
-        return STATUS_CORRUPT; /* No leader takes it, and no snapshot can hold it. */
+        return STATUS_CORRUPT; /* No leader takes it. */
     }
     TRY(partition_state_follow(self, batch, byte_count, true));
     self->rebuilt_to = batch_next_offset(&view);

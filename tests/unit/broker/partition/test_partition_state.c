@@ -9,6 +9,7 @@
 #include "broker/log/snapshot_file.h"
 #include "proto/record/batch_builder.h"
 #include "proto/record/control_record.h"
+#include "tests/rig/batch_seal.h"
 #include "tests/rig/log_rig.h"
 
 #include <criterion/criterion.h>
@@ -416,4 +417,81 @@ Test(partition_state, snapshot_of_the_future_ends_every_start)
 
     cr_expect_eq(aborted_count(), 1, "the log says it itself");
     free(bytes);
+}
+
+/* ---- bytes that contradict each other under right checksums ---- */
+
+#define SEGMENT_PATH LOG_RIG_DIRECTORY "/t-0/00000000000000000000.log"
+#define DAMAGED_LIVES 2000U
+
+static void append_story(void)
+{
+    append_sequence(0, true);
+    append_sequence(1, true);
+    append_abort();
+    append_sequence(2, false);
+    append_sequence(3, true);
+    append_abort();
+    append_sequence(4, true);
+    append_sequence(5, true);
+}
+
+/* One byte of one batch is another one, anywhere but in its length, its version and its checksum,
+ * which is made right again. */
+static void damage_segment(struct prng *prng)
+{
+    static uint8_t bytes[8192];
+    struct sim_inode *inode = sim_tree_find(&rig.node->disk->tree, SEGMENT_PATH);
+    cr_assert_neq(inode, NULL);
+    size_t byte_count = sim_file_read(&inode->file, 0, bytes, sizeof bytes);
+    uint64_t which = prng_below(prng, 8);
+    size_t start = 0;
+    uint32_t batch_bytes = 0;
+    for (;; which--) {
+        cr_assert_eq(batch_measure(bytes + start, byte_count - start, &batch_bytes), STATUS_OK);
+        if (which == 0) {
+            break;
+        }
+        start += batch_bytes;
+    }
+    uint8_t before[512];
+    cr_assert_leq(batch_bytes, sizeof before);
+    memcpy(before, bytes + start, batch_bytes);
+    size_t place = 0;
+    do {
+        place = prng_below(prng, batch_bytes);
+    } while (place >= 8 && place < 21);
+    static const uint8_t values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+    bytes[start + place] ^= (uint8_t)(1U << prng_below(prng, 8));
+    if (prng_below(prng, 2) == 0) {
+        bytes[start + place] = values[prng_below(prng, sizeof values)];
+    }
+    batch_seal(bytes + start, batch_bytes);
+    for (size_t i = 0; i < (size_t)batch_bytes * 8; i++) {
+        if (((before[i / 8] ^ bytes[start + i / 8]) >> (i % 8) & 1) != 0) {
+            cr_assert(sim_file_flip_bit(&inode->file, start + i / 8, i % 8));
+        }
+    }
+}
+
+/* It is followed or offline; no check() ends the broker, nor does the snapshot behind it. */
+Test(partition_state, bytes_on_disk_end_the_broker)
+{
+    uint32_t offline_count = 0;
+    for (uint64_t seed = 1; seed <= DAMAGED_LIVES; seed++) {
+        tear_down();
+        log_rig_init(&rig, seed);
+        log_under = log_rig_add(&rig, "t", 7, 0);
+        open_store();
+        open_log();
+        append_story();
+        close_store();
+        damage_segment(sim_world_prng(rig.world, SIM_STREAM_WORKLOAD));
+        open_store();
+        struct partition *partition = enter_partition();
+        offline_count += partition_is_offline(partition);
+        leave_partition(partition);
+    }
+    cr_expect_gt(offline_count, DAMAGED_LIVES / 20);
+    cr_expect_lt(offline_count, DAMAGED_LIVES);
 }
