@@ -209,12 +209,6 @@ static enum status parse_voters(struct broker_config *self, struct broker_config
     return STATUS_OK;
 }
 
-static bool is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
-}
-
 enum status broker_config_finish(struct broker_config *self, struct broker_config_error *out_error)
 {
     if (address_parse(self->listeners, &self->listen) != STATUS_OK) {
@@ -223,7 +217,7 @@ enum status broker_config_finish(struct broker_config *self, struct broker_confi
                  self->listeners);
         return STATUS_INVALID;
     }
-    if (!is_loopback(self->listen.host) && !self->is_insecure) {
+    if (!address_is_loopback(&self->listen) && !self->is_insecure) {
         snprintf(out_error->text, sizeof out_error->text,
                  "listeners is '%.200s', which others can reach, and nobody has to log in; that is "
                  "refused by default; listen on 127.0.0.1, or say insecure=true",

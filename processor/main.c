@@ -159,6 +159,10 @@ int main(int argument_count, char **arguments)
     if (outcome != 0) {
         return outcome - 1;
     }
+    char error[PROCESSOR_CONFIG_ERROR_BYTES_MAX];
+    if (processor_config_finish(&self.config, error) != STATUS_OK) {
+        return host_settings_refuse(error) - 1;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     host_memory_keep_freed();
     enum status status = start(&self);

@@ -76,6 +76,12 @@ static bool set_advertised(struct processor_config *self, const char *value)
     return set_address(value, &self->advertised);
 }
 
+static bool set_insecure(struct processor_config *self, const char *value)
+{
+    self->is_insecure = strcmp(value, "true") == 0;
+    return self->is_insecure || strcmp(value, "false") == 0;
+}
+
 static bool set_state(struct processor_config *self, const char *value)
 {
     return set_number(value, 1 << 20, &self->state_bytes_max);
@@ -103,6 +109,10 @@ static const struct key {
     {{"advertised.listeners", "", "how others reach it; as listeners"},
      set_advertised,
      "it is HOST:PORT"},
+    {{"insecure", "false",
+      "allow a listener that is not on loopback although nobody has to log in"},
+     set_insecure,
+     "it is true or false"},
     {{"parser.path", "", "the program millrace-parser; beside this one"}, set_parser, "a path"},
     {{"task.state.bytes.max", "1073741824", "memory for the state of one task"},
      set_state,
@@ -196,4 +206,17 @@ enum status processor_config_read(struct processor_config *self, const char *tex
     }
     free(copy);
     return status;
+}
+
+enum status processor_config_finish(const struct processor_config *self,
+                                    char error[static PROCESSOR_CONFIG_ERROR_BYTES_MAX])
+{
+    if (address_is_loopback(&self->listener) || self->is_insecure) {
+        return STATUS_OK;
+    }
+    (void)snprintf(error, ERROR_BYTES,
+                   "listeners is '%.200s:%u', which others can reach, and nobody has to log in; "
+                   "that is refused by default; listen on 127.0.0.1, or say insecure=true",
+                   self->listener.host, self->listener.port);
+    return STATUS_INVALID;
 }

@@ -18,6 +18,7 @@ struct processor_config {
     uint32_t bootstrap_count;
     struct address listener;   /* Port 0: the system chooses. */
     struct address advertised; /* Host empty: the listener's; port 0: the listener's. */
+    bool is_insecure; /* May listen where others can come, although nobody has to log in. */
     char parser[PROCESSOR_CONFIG_VALUE_BYTES_MAX]; /* The main fills it in when it is empty. */
     int64_t state_bytes_max;                       /* Of each task. */
     int64_t output_bytes_max;                      /* The same. */
@@ -42,3 +43,6 @@ MUST_USE enum status processor_config_set(struct processor_config *self, const c
 MUST_USE enum status processor_config_read(struct processor_config *self, const char *text,
                                            size_t byte_count,
                                            char error[static PROCESSOR_CONFIG_ERROR_BYTES_MAX]);
+/* When all is set: does it go together? INVALID as above. */
+MUST_USE enum status processor_config_finish(const struct processor_config *self,
+                                             char error[static PROCESSOR_CONFIG_ERROR_BYTES_MAX]);

@@ -63,3 +63,10 @@ enum status address_parse(const char *text, struct address *out_address)
     *out_address = address;
     return STATUS_OK;
 }
+
+bool address_is_loopback(const struct address *self)
+{
+    bool is_number = self->host[strspn(self->host, "0123456789.")] == '\0';
+    return (is_number && strncmp(self->host, "127.", 4) == 0) || strcmp(self->host, "::1") == 0 ||
+           strcmp(self->host, "localhost") == 0;
+}

@@ -5,6 +5,7 @@
 
 #include "proto/sys/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ADDRESS_HOST_BYTES_MAX 256U
@@ -16,3 +17,6 @@ struct address {
 
 /* "host:port" or "[v6]:port". STATUS_MALFORMED leaves `out_address` untouched. */
 MUST_USE enum status address_parse(const char *text, struct address *out_address);
+
+/* Nobody on another host can come that way. A name other than localhost may lead anywhere. */
+bool address_is_loopback(const struct address *self);

@@ -89,3 +89,15 @@ Test(processor_config, every_row_can_be_set_to_its_initial_value)
         }
     }
 }
+
+Test(processor_config, an_open_listener_needs_the_word_insecure)
+{
+    cr_expect_eq(processor_config_finish(&config, error), STATUS_OK);
+    cr_assert_eq(set("listeners", "0.0.0.0:9100"), STATUS_OK);
+    cr_expect_eq(processor_config_finish(&config, error), STATUS_INVALID);
+    cr_expect_not_null(strstr(error, "insecure=true"));
+
+    cr_expect_eq(set("insecure", "yes"), STATUS_INVALID);
+    cr_assert_eq(set("insecure", "true"), STATUS_OK);
+    cr_expect_eq(processor_config_finish(&config, error), STATUS_OK);
+}

@@ -74,3 +74,22 @@ Test(address, host_of_255_bytes_fits_and_one_more_does_not)
     memcpy(text + 256, ":9092", 6);
     expect_malformed(text);
 }
+
+static bool is_loopback(const char *text)
+{
+    struct address address;
+    cr_assert_eq(address_parse(text, &address), STATUS_OK);
+    return address_is_loopback(&address);
+}
+
+Test(address, only_what_no_other_host_can_reach_is_loopback)
+{
+    cr_expect(is_loopback("127.0.0.1:1"));
+    cr_expect(is_loopback("127.8.9.10:1"));
+    cr_expect(is_loopback("[::1]:1"));
+    cr_expect(is_loopback("localhost:1"));
+    cr_expect_not(is_loopback("0.0.0.0:1"));
+    cr_expect_not(is_loopback("[::]:1"));
+    cr_expect_not(is_loopback("127.example.com:1"));
+    cr_expect_not(is_loopback("10.127.0.1:1"));
+}
