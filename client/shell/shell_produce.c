@@ -53,9 +53,13 @@ static void producing_on_delivery(void *context, const struct millrace_delivery 
 static enum shell_exit fail_line(struct producing *self, uint64_t line,
                                  const struct millrace_error *error)
 {
-    return shell_fail(self->call, (struct shell_cause){error->name, error->why, error->fix},
-                      "line %" PRIu64 " was not written, %" PRIu64 " were: %s", line,
-                      atomic_load(&self->delivered_count), error->what);
+    struct shell_cause cause = {error->name, error->why, error->fix};
+    if (error->code == MILLRACE_INVALID_ARGUMENT) { /* The rest was checked with the line. */
+        cause.why = "the topic has no partition of this number";
+        cause.fix = "see millrace topic describe";
+    }
+    return shell_fail(self->call, cause, "line %" PRIu64 " was not written, %" PRIu64 " were: %s",
+                      line, atomic_load(&self->delivered_count), error->what);
 }
 
 static enum shell_exit send(struct producing *self, const struct millrace_record *record)

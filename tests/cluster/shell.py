@@ -111,6 +111,8 @@ def large_lines():
     noise = base64.b64encode(os.urandom(7_000_000)).decode()
     answer = run('produce', 'large', stdin=f'c\nd\n{noise}\n', code=1)[0]['error']
     same(answer['what'].split(':')[0], 'line 3 was not written, 2 were', 'a line that is too large')
+    answer = run('produce', 'large', '--partition', 7, stdin='e\n', code=1)[0]['error']
+    same(answer['why'], 'the topic has no partition of this number', 'a partition that is not there')
 
 
 def quiet_pipe():
