@@ -30,6 +30,21 @@ static void send(struct describe_quorum *self)
     request_send(self->request);
 }
 
+/* libraft keeps to itself how far a voter's log has got. What the broker said that it has applied
+ * is less by what came since its last heartbeat; that much lag is the most that there can be. */
+static int64_t end_of(const struct describe_quorum *self, int32_t broker_id)
+{
+    if (broker_id == self->view.leader_id) {
+        return self->view.log_end;
+    }
+    for (uint32_t i = 0; i < self->view.follower_count; i++) {
+        if (self->view.followers[i].broker_id == broker_id) {
+            return self->view.followers[i].applied_end;
+        }
+    }
+    return -1;
+}
+
 /* Voters or observers out of the image; the brokers that ever registered. */
 static bool add_replicas(const struct describe_quorum *self, const struct image *image,
                          bool is_voter, replica_state **out_rows, int32_t *out_count)
@@ -44,9 +59,7 @@ static bool add_replicas(const struct describe_quorum *self, const struct image 
         const struct image_broker *broker = image_broker_at(image, i);
         if (broker->is_voter == is_voter) {
             rows[row_count] = (replica_state){.replica_id = broker->id,
-                                              .log_end_offset = broker->id == self->view.leader_id
-                                                                    ? self->view.log_end
-                                                                    : INT64_C(-1),
+                                              .log_end_offset = end_of(self, broker->id),
                                               .last_fetch_timestamp = -1,
                                               .last_caught_up_timestamp = -1};
             if (self->request->context.api_version >= VERSION_WITH_NODES) {
@@ -118,6 +131,22 @@ static bool asks_for_metadata(const struct kafka_describe_quorum_request *in)
            in->topics[0].partitions_count == 1 && in->topics[0].partitions[0].partition_index == 0;
 }
 
+static bool prepare_view(struct describe_quorum *self)
+{
+    const struct image *image = partition_map_image(self->request->shard->map);
+    uint32_t count = image_broker_count(image);
+    self->view.followers =
+        arena_take_array(&self->request->arena, count, sizeof *self->view.followers);
+    if (self->view.followers == NULL) {
+        return false;
+    }
+    self->view.follower_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        self->view.followers[i].broker_id = image_broker_at(image, i)->id;
+    }
+    return true;
+}
+
 static bool prepare(struct describe_quorum *self)
 {
     struct arena *arena = &self->request->arena;
@@ -126,7 +155,7 @@ static bool prepare(struct describe_quorum *self)
     self->out.error_message = wire_text_of(NULL);
     self->out.topics = arena_take_array(arena, 1, sizeof *self->out.topics);
     partition_data *data = arena_take_array(arena, 1, sizeof *data);
-    if (self->out.topics == NULL || data == NULL) {
+    if (self->out.topics == NULL || data == NULL || !prepare_view(self)) {
         return false;
     }
     data->error_message = wire_text_of(NULL);

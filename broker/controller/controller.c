@@ -298,13 +298,18 @@ static void decide_upkeep(struct controller *self, struct decision *decision)
     }
 }
 
-static void view_quorum(const struct controller *self, struct controller_quorum_view *out_view)
+static void view_quorum(const struct controller *self, struct controller_quorum_view *view)
 {
     struct quorum_status status = quorum_status_of(self->quorum);
-    *out_view = (struct controller_quorum_view){.leader_id = self->options.node_id,
-                                                .term = (int32_t)self->term,
-                                                .applied_end = (int64_t)status.applied_index + 1,
-                                                .log_end = (int64_t)status.last_index + 1};
+    view->leader_id = self->options.node_id;
+    view->term = (int32_t)self->term;
+    view->applied_end = (int64_t)status.applied_index + 1;
+    view->log_end = (int64_t)status.last_index + 1;
+    for (uint32_t i = 0; i < view->follower_count; i++) {
+        struct controller_quorum_follower *follower = &view->followers[i];
+        uint64_t applied = liveness_applied_index(&self->liveness, follower->broker_id);
+        follower->applied_end = applied == 0 ? -1 : (int64_t)applied + 1;
+    }
 }
 
 static void decide(struct controller *self, struct controller_request *request,

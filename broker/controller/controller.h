@@ -56,8 +56,17 @@ enum controller_request_kind {
     CONTROLLER_UPKEEP /* Its own: fences, repairs, balance. */
 };
 
+/* How far a broker has got with the log of commands, by its last heartbeat. */
+struct controller_quorum_follower {
+    int32_t broker_id;
+    int64_t applied_end; /* Result; -1: it has not told this controller yet. */
+};
+
 /* The quorum as its leader sees it; ends are those of its log of commands. */
 struct controller_quorum_view {
+    struct controller_quorum_follower *followers; /* Those that the asker wants to know of. */
+    uint32_t follower_count;
+    /* Results: */
     int32_t leader_id;
     int32_t term;
     int64_t applied_end;

@@ -104,6 +104,12 @@ void liveness_set_shutdown(struct liveness *self, int32_t broker_id, uint64_t in
     }
 }
 
+uint64_t liveness_applied_index(const struct liveness *self, int32_t broker_id)
+{
+    const struct liveness_broker *broker = look(self, broker_id);
+    return broker == NULL ? 0 : broker->applied_index;
+}
+
 bool liveness_is_live(const struct liveness *self, int32_t broker_id, int64_t now_ns)
 {
     const struct liveness_broker *broker = look(self, broker_id);

@@ -48,6 +48,8 @@ const struct image_broker *liveness_next_expired(const struct liveness *self,
                                                  const struct image *image, int64_t now_ns);
 /* When the next session of an unfenced broker ends; INT64_MAX: never. */
 int64_t liveness_next_deadline(const struct liveness *self, const struct image *image);
+/* What it said last that it has applied; 0: it has not told this controller. */
+uint64_t liveness_applied_index(const struct liveness *self, int32_t broker_id);
 /* True when every unfenced broker has applied what began this one's shutdown. */
 bool liveness_knows_shutdown(const struct liveness *self, const struct image *image,
                              int32_t broker_id);

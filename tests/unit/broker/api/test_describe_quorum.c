@@ -76,6 +76,18 @@ Test(describe_quorum, every_broker_names_the_same_leader_and_all_voters)
     cr_expect(leader >= 1 && leader <= VOTERS);
 }
 
+Test(describe_quorum, followers_that_have_followed_have_no_lag)
+{
+    broker_world_run_ms(&world, 10000); /* Every broker has said how far it is. */
+    const partition_data *data = ask(0, "__cluster_metadata", 0, 2);
+    for (int32_t i = 0; i < data->current_voters_count; i++) {
+        cr_expect_eq(data->current_voters[i].log_end_offset, data->high_watermark);
+    }
+    cr_assert_eq(data->observers_count, BROKERS - VOTERS);
+    cr_expect_eq(data->observers[0].log_end_offset, data->high_watermark);
+    wire_client_close(&client);
+}
+
 Test(describe_quorum, another_leader_has_a_later_term)
 {
     const partition_data *data = ask(0, "__cluster_metadata", 0, 2);
