@@ -1,5 +1,6 @@
 #include "broker/controller/controller.h"
 
+#include "broker/controller/commit_news.h"
 #include "broker/controller/liveness.h"
 #include "broker/metadata/image_delta.h"
 #include "broker/metadata/image_snapshot.h"
@@ -63,6 +64,7 @@ struct controller {
     bool is_upkeep_busy;
     bool needs_repairs;
     bool is_balance_due;
+    struct commit_news news;
 };
 
 static void turn(struct controller *self);
@@ -236,6 +238,9 @@ static void proposal_on_done(struct quorum_proposal *proposal, enum status statu
     }
     if (flight->status != STATUS_OK || flight->is_refused || flight->is_registration) {
         break_speculation(self);
+    }
+    if (status == STATUS_OK) {
+        commit_news_spread(&self->news, self->quorum, self->newest);
     }
     turn(self);
 }
@@ -733,7 +738,8 @@ void controller_free(struct controller *self)
     }
     check(self->magic == CONTROLLER_MAGIC);
     self->is_ready = false;
-    check(list_is_empty(&self->flights)); /* The quorum answers all proposals when it closes. */
+    /* The quorum answers all proposals when it closes. */
+    check(list_is_empty(&self->flights) && !self->news.is_on_its_way);
     list_for_each_removable(waiting, &self->waiting)
     {
         answer_waiting(self, container_of(waiting, struct controller_request, link),
