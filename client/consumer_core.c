@@ -206,8 +206,8 @@ enum status consumer_core_assign(struct consumer_core *self, struct wire_text to
     if (known == NULL) {
         return STATUS_NO_MEMORY;
     }
-    if (known->partition_count == 0) {
-        known->asked_since_ns = loop_now_ns(self->options.loop);
+    if (known->partition_count == 0 || known->partition_count <= partition) {
+        known->asked_since_ns = loop_now_ns(self->options.loop); /* It may have been made since. */
     }
     self->is_placed_told = false;
     consumer_core_pump(self);
@@ -344,11 +344,14 @@ static int32_t whom_to_ask(struct consumer_partition *partition, struct pump_sta
     const struct cluster_topic *topic = partition->topic;
     if (topic->partition_count <= partition->index) {
         bool is_absent = topic->is_known || topic->error_code != ERROR_CODE_NONE;
-        int64_t waited_ns = state->now_ns - topic->asked_since_ns;
-        if (is_absent && waited_ns > ABSENT_AFTER_MS * CLOCK_NS_PER_MS) {
+        int64_t until_ns = topic->asked_since_ns + ABSENT_AFTER_MS * CLOCK_NS_PER_MS;
+        if (is_absent && state->now_ns >= until_ns) {
             consumer_core_fail(partition, STATUS_NOT_FOUND, ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+        } else if (state->now_ns < until_ns) {
+            state->next_ns = until_ns < state->next_ns ? until_ns : state->next_ns;
+            cluster_refresh(&core->cluster);
         }
-        return -1; /* The cluster looks again by itself. */
+        return -1; /* The cluster looks again by itself while it knows nothing of the topic. */
     }
     if (partition->not_before_ns > state->now_ns) {
         state->next_ns =

@@ -395,6 +395,22 @@ Test(consumer_core, a_paused_partition_waits_with_its_position)
     cr_expect_eq(next_offsets[0], 5);
 }
 
+Test(consumer_core, a_partition_that_does_not_exist_is_told_before_its_user_gives_up)
+{
+    begin();
+    assign(SCRIPTED_LOG_TOPIC, 0, CONSUMER_START_EARLIEST, 0);
+    rig_run_for(60 * SIM_S);
+    assign(SCRIPTED_LOG_TOPIC, 17, CONSUMER_START_EARLIEST, 0);
+
+    rig_run_for(SIM_S); /* It may just have been made. */
+    cr_expect_eq(fault_count, 0);
+    rig_run_for(4 * SIM_S);
+
+    cr_assert_eq(fault_count, 1);
+    cr_expect_eq(faults[0].status, STATUS_NOT_FOUND);
+    cr_expect_eq(faults[0].partition, 17);
+}
+
 Test(consumer_core, a_topic_that_does_not_exist_is_told_once)
 {
     begin();
