@@ -117,6 +117,13 @@ static void broker_on_failed(void *context, enum status why)
             (long long)self->config.node_id);
         _exit(1);
     }
+    if (why == STATUS_EXISTS) {
+        fprintf(stderr,
+                "error START: the broker cannot start at %s; another process listens there; stop "
+                "that one, or choose another address: --set listeners=HOST:PORT\n",
+                self->config.listeners);
+        _exit(1);
+    }
     fprintf(stderr, "error STOPPED: the broker cannot go on; %s; see its trace for what happened\n",
             status_text(why));
     _exit(1);

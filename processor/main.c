@@ -10,6 +10,7 @@
 #include "proto/sys/host/host_streams.h"
 #include "proto/sys/host/host_trace.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +122,6 @@ static void find_parser(struct processor_config *config)
 
 static enum status start(struct program *self)
 {
-    find_parser(&self->config);
     TRY(host_trace_init(&self->trace, NULL, TRACE_INFO));
     struct host_disk_options disk = {.trace = &self->trace.trace};
     host_disk_init(&self->disk, &disk);
@@ -163,6 +163,14 @@ int main(int argument_count, char **arguments)
     if (processor_config_finish(&self.config, error) != STATUS_OK) {
         return host_settings_refuse(error) - 1;
     }
+    find_parser(&self.config);
+    if (access(self.config.parser, X_OK) != 0) {
+        (void)fprintf(stderr,
+                      "error NO_PROGRAM: '%s' cannot be started; %s, and no statement could be "
+                      "parsed; put it there, or set parser.path\n",
+                      self.config.parser, strerror(errno));
+        return 1;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     host_memory_keep_freed();
     enum status status = start(&self);
@@ -170,7 +178,9 @@ int main(int argument_count, char **arguments)
         (void)fprintf(stderr,
                       "error START: the processor cannot start at %s:%u; %s; choose another "
                       "address: --set listeners=HOST:PORT\n",
-                      self.config.listener.host, self.config.listener.port, status_text(status));
+                      self.config.listener.host, self.config.listener.port,
+                      status == STATUS_EXISTS ? "another process listens there"
+                                              : status_text(status));
         return 1;
     }
     host_loop_run(&self.loop);

@@ -31,6 +31,7 @@ enum shell_exit shell_client_run(struct shell_call *call)
 
 enum shell_exit shell_client_fail(const struct shell_call *call, const struct millrace_error *error)
 {
-    return shell_fail(call, (struct shell_cause){error->name, error->why, error->fix}, "%s",
-                      error->what);
+    enum shell_exit exit = shell_fail(
+        call, (struct shell_cause){error->name, error->why, error->fix}, "%s", error->what);
+    return error->code == MILLRACE_INVALID_ARGUMENT ? SHELL_USAGE : exit;
 }

@@ -98,15 +98,17 @@ static enum shell_exit fail_unknown_option(const struct parser *parser, const ch
             guess_try(&guess, o->name, strlen(o->name));
         }
     }
+    const char *words = parser->call->words;
+    const char *space = words[0] == '\0' ? "" : " ";
     char fix[160];
     if (guess.best[0] != '\0') {
-        (void)snprintf(fix, sizeof fix, "did you mean %s? see millrace %s --help", guess.best,
-                       parser->call->words);
+        (void)snprintf(fix, sizeof fix, "did you mean %s? see millrace%s%s --help", guess.best,
+                       space, words);
     } else {
-        (void)snprintf(fix, sizeof fix, "see millrace %s --help", parser->call->words);
+        (void)snprintf(fix, sizeof fix, "see millrace%s%s --help", space, words);
     }
     return shell_fail(parser->call, (struct shell_cause){"USAGE", "there is no such option", fix},
-                      "'%.100s' is not an option of 'millrace %s'", word, parser->call->words);
+                      "'%.100s' is not an option of 'millrace%s%s'", word, space, words);
 }
 
 static enum shell_exit take_global(struct parser *parser, const struct shell_option *option,
@@ -132,11 +134,18 @@ static enum shell_exit take_global(struct parser *parser, const struct shell_opt
     return SHELL_DONE;
 }
 
+/* The argument at `next`; -h is what many type for --help. */
+static const char *next_word(const struct parser *parser)
+{
+    const char *word = parser->arguments[parser->next];
+    return strcmp(word, "-h") == 0 ? "--help" : word;
+}
+
 /* The argument at `next` is an option. */
 static enum shell_exit take_option(struct parser *parser)
 {
     struct shell_call *call = parser->call;
-    const char *word = parser->arguments[parser->next];
+    const char *word = next_word(parser);
     const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
     size_t name_bytes = equals == NULL ? strlen(word) : (size_t)(equals - word);
     const struct shell_option *global = find_in(shell_options_global, word, name_bytes);
@@ -231,7 +240,12 @@ static enum shell_exit parse_words(struct parser *parser)
 {
     struct shell_call *call = parser->call;
     while (parser->next < parser->argument_count) {
-        const char *word = parser->arguments[parser->next];
+        const char *word = next_word(parser);
+        if (call->words[0] == '\0' && strcmp(word, "help") == 0) {
+            call->is_help = true;
+            parser->next += 1;
+            continue;
+        }
         if (is_option(word)) {
             if (call->command != NULL ||
                 find_in(shell_options_global, word, strcspn(word, "=")) == NULL) {

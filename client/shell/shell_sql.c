@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SQL_BYTES_MAX 65536U
+#define UTF8_MARK "\xef\xbb\xbf"
 #define SQL_MS_MAX 60000
 
 /* Owned by the caller; NULL: said already. One byte more than the limit is read, to see it. */
@@ -160,7 +161,9 @@ static enum shell_exit sql_run(struct shell_call *call)
     if (content == NULL) {
         return SHELL_FAILED;
     }
-    enum shell_exit exit = run_text(call, content);
+    /* Some editors begin a file with the mark of UTF-8; it is no part of a statement. */
+    bool is_marked = strncmp(content, UTF8_MARK, strlen(UTF8_MARK)) == 0;
+    enum shell_exit exit = run_text(call, is_marked ? content + strlen(UTF8_MARK) : content);
     free(content);
     return exit;
 }

@@ -244,6 +244,26 @@ def no_processors(directory):
         same(dev.terminate(), 0, 'exit of dev')
 
 
+def wrong_words(directory, bootstrap):
+    """What was typed wrong is status 2; what cannot begin says which word stands in its way."""
+    same(fail('topic', 'list', '--bootstrap', 'nowhere', code=2), 'INVALID_ARGUMENT', 'no address')
+    same(fail('consume', 'a', '--partition', 9), 'UNKNOWN_TOPIC_OR_PARTITION', 'no partition')
+    marked = directory / 'marked.sql'
+    marked.write_text('\ufeffDROP TABLE IF EXISTS nothing;')
+    run('sql', marked)
+    folder = pathlib.Path(MILLRACE).parent
+    for program, settings, wanted in (
+            ('broker', [f'listeners={bootstrap}', f'log.dir={directory}/none'], 'error START'),
+            ('processor', [f'listeners={bootstrap}'], 'error START'),
+            ('processor', ['parser.path=/nowhere'], 'error NO_PROGRAM')):
+        words = [word for setting in settings for word in ('--set', setting)]
+        done = subprocess.run([folder / f'millrace-{program}', *words], text=True, timeout=60,
+                              capture_output=True, check=False)
+        said = done.stderr.splitlines()[-1]
+        same((done.returncode, said.startswith(wanted)), (1, True), said)
+        need(wanted != 'error START' or 'another process listens there' in said, said)
+
+
 def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix='millrace-'))
     try:
@@ -257,6 +277,7 @@ def main():
             follow()
             groups()
             failures()
+            wrong_words(directory, bootstrap)
             interrupted_member()
             large_lines()
             quiet_pipe()

@@ -146,6 +146,26 @@ Test(shell_options, help_needs_no_operands)
     cr_expect_str_eq(call.command->words, "bread bake");
 }
 
+Test(shell_options, help_is_found_by_other_names_as_well)
+{
+    cr_assert_eq(PARSE("bread", "bake", "-h"), SHELL_DONE);
+    cr_expect(call.is_help);
+    shell_options_free(&call);
+    cr_assert_eq(PARSE("help", "bread", "bake"), SHELL_DONE);
+    cr_expect(call.is_help);
+    cr_expect_not_null(call.command);
+    shell_options_free(&call);
+    cr_assert_eq(PARSE("-h"), SHELL_DONE);
+    cr_expect(call.is_help);
+}
+
+Test(shell_options, an_unknown_option_before_any_command_has_no_blank_behind_millrace)
+{
+    cr_assert_eq(PARSE("--helpp"), SHELL_USAGE);
+    expect_stderr("error USAGE: '--helpp' is not an option of 'millrace'; there is no such option; "
+                  "did you mean --help? see millrace --help\n");
+}
+
 Test(shell_options, a_group_alone_is_no_command)
 {
     cr_assert_eq(PARSE("bread"), SHELL_DONE);
