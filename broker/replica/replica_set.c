@@ -200,10 +200,12 @@ bool replica_set_has_min_isr(const struct replica_set *self)
     return replica_set_isr_count(self) >= wanted;
 }
 
+/* Up to the start of our term anything may have been committed by a former leader, though our high
+ * watermark is below: a member must not lose that with its power. */
 static bool may_join(const struct replica_set *self, const struct replica *replica)
 {
     return replica->broker_epoch >= 0 && replica->flushed_end >= self->high_watermark &&
-           replica->end >= self->epoch_start;
+           replica->flushed_end >= self->epoch_start;
 }
 
 bool replica_set_propose(struct replica_set *self, int64_t now_ns, int64_t lag_ns,

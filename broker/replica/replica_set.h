@@ -90,8 +90,9 @@ struct replica_set_proposal {
     int32_t broker_ids[REPLICA_SET_MAX];
     int64_t broker_epochs[REPLICA_SET_MAX]; /* -1: not known. */
 };
-/* True when the ISR should change: a follower that reached the high watermark and the start of the
- * term joins, one that was not caught up for `lag_ns` leaves. Marks the proposal as pending. */
+/* True when the ISR should change: a follower that has flushed all up to the high watermark and the
+ * start of the term joins, one that was not caught up for `lag_ns` leaves. Marks the proposal as
+ * pending. */
 bool replica_set_propose(struct replica_set *self, int64_t now_ns, int64_t lag_ns,
                          struct replica_set_proposal *out_proposal);
 /* The proposal was refused or its fate is unknown: it may be proposed again. A proposal of unknown

@@ -163,6 +163,20 @@ Test(replica_set, a_follower_below_the_start_of_the_term_does_not_join)
     cr_expect(!replica_set_propose(&set, 2, LAG_NS, &proposal));
 }
 
+Test(replica_set, a_follower_joins_before_it_has_flushed_what_the_former_leader_committed)
+{
+    int32_t two[] = {1, 2};
+    struct replica_set_term term = term_with(two, 2);
+    replica_set_lead(&set, &term);
+    struct replica_set_proposal proposal;
+
+    fetched(3, 100, 95, 1); /* It has all of it, and a power cut takes what it has not flushed. */
+    cr_expect(!replica_set_propose(&set, 2, LAG_NS, &proposal));
+
+    fetched(3, 100, 100, 3);
+    cr_expect(replica_set_propose(&set, 4, LAG_NS, &proposal));
+}
+
 Test(replica_set, a_refused_proposal_frees_its_joiner_and_an_unknown_one_does_not)
 {
     int32_t two[] = {1, 2};
