@@ -36,23 +36,111 @@ static void fail(struct commit_epoch *self, enum status status, int16_t error_co
     post_step(self);
 }
 
+static void fail_delivery(struct commit_epoch *self, const struct producer_delivery *delivery)
+{
+    /* What broke the transaction may be older than this record's report. */
+    const struct txn_core_outcome *fault = &self->txn.fault;
+    bool is_known = fault->status != STATUS_OK;
+    fail(self, is_known ? fault->status : delivery->status,
+         is_known ? fault->error_code : delivery->error_code);
+}
+
+/* ---- claims ---- */
+
+static void txn_on_claimed(void *context, const struct txn_core_outcome *outcome)
+{
+    struct commit_epoch *self = context;
+    check(self->magic == COMMIT_MAGIC);
+    if (self->is_closing || self->state == COMMIT_EPOCH_FAILED) {
+        return;
+    }
+    if (outcome->status != STATUS_OK) {
+        fail(self, outcome->status, outcome->error_code);
+        return;
+    }
+    self->state = COMMIT_EPOCH_READY;
+    self->claims = NULL;
+    self->options.on_claimed(self->options.context);
+}
+
+static int64_t patience_until_ns(const struct commit_epoch *self)
+{
+    const struct commit_epoch_options *options = &self->options;
+    int64_t limit_ms = options->transaction_timeout_ms + options->request_timeout_ms;
+    return loop_now_ns(options->loop) + limit_ms * CLOCK_NS_PER_MS;
+}
+
+static void take_claim(struct commit_epoch *self, const struct producer_delivery *delivery)
+{
+    if (self->state != COMMIT_EPOCH_CLAIMING) {
+        return; /* Another claim has failed. */
+    }
+    if (delivery->status != STATUS_OK) {
+        fail_delivery(self, delivery);
+        return;
+    }
+    if (delivery->offset < 0) {
+        fail(self, STATUS_UNKNOWN, 0); /* Written, but where nobody knows. */
+        return;
+    }
+    self->claims[delivery->number - COMMIT_EPOCH_PART_COUNT].offset = delivery->offset;
+    self->unclaimed_count -= 1;
+    if (self->unclaimed_count > 0) {
+        return;
+    }
+    enum status status = txn_core_abort(&self->txn, patience_until_ns(self), txn_on_claimed, self);
+    if (status != STATUS_OK) {
+        fail(self, status, 0);
+    }
+}
+
+void commit_epoch_claim(struct commit_epoch *self, struct commit_epoch_claim *claims,
+                        uint32_t claim_count)
+{
+    static const uint8_t key[] = "claim";
+    check(self->magic == COMMIT_MAGIC);
+    check(self->state == COMMIT_EPOCH_READY && claim_count > 0);
+    check(self->options.on_claimed != NULL);
+    self->state = COMMIT_EPOCH_CLAIMING;
+    self->claims = claims;
+    self->unclaimed_count = claim_count;
+    enum status status = txn_core_begin(&self->txn);
+    for (uint32_t i = 0; status == STATUS_OK && i < claim_count; i++) {
+        struct producer_record record = {
+            .topic = wire_text_of(claims[i].topic),
+            .partition = claims[i].partition,
+            .number = COMMIT_EPOCH_PART_COUNT + i,
+            .record = {.timestamp_ms = clock_wall_ms(self->options.loop->clock),
+                       .key = {key, (int32_t)sizeof key - 1},
+                       .value = {NULL, -1}}};
+        status = txn_core_send(&self->txn, &record);
+    }
+    if (status != STATUS_OK) {
+        fail(self, status, 0);
+    }
+    producer_core_hurry(&self->txn.producer);
+}
+
+/* ---- deliveries ---- */
+
 static void on_delivery(void *context, const struct producer_delivery *delivery)
 {
     struct commit_epoch *self = context;
     check(self->magic == COMMIT_MAGIC);
     uint64_t part = delivery->number;
-    check(part < COMMIT_EPOCH_PART_COUNT);
+    if (part >= COMMIT_EPOCH_PART_COUNT) {
+        if (!self->is_closing) {
+            take_claim(self, delivery);
+        }
+        return;
+    }
     check(self->pending_counts[part] > 0);
     self->pending_counts[part] -= 1;
     if (self->is_closing) {
         return;
     }
     if (delivery->status != STATUS_OK) {
-        /* What broke the transaction may be older than this record's report. */
-        const struct txn_core_outcome *fault = &self->txn.fault;
-        bool is_known = fault->status != STATUS_OK;
-        fail(self, is_known ? fault->status : delivery->status,
-             is_known ? fault->error_code : delivery->error_code);
+        fail_delivery(self, delivery);
         return;
     }
     if (delivery->tag != NULL) {
@@ -233,9 +321,7 @@ static void watch_post(struct commit_epoch *self)
 static enum status ask_for_end(struct commit_epoch *self)
 {
     const struct commit_epoch_options *options = &self->options;
-    int64_t limit_ms = options->transaction_timeout_ms + options->request_timeout_ms;
-    int64_t deadline_ns = loop_now_ns(options->loop) + limit_ms * CLOCK_NS_PER_MS;
-    TRY(txn_core_commit(&self->txn, deadline_ns, txn_on_committed, self));
+    TRY(txn_core_commit(&self->txn, patience_until_ns(self), txn_on_committed, self));
     if (options->on_end_sent != NULL && !self->is_watch_posted) {
         self->watch_count = 0;
         self->is_end_asked = false;
@@ -351,11 +437,8 @@ void commit_epoch_start(struct commit_epoch *self)
 {
     check(self->magic == COMMIT_MAGIC);
     check(self->state == COMMIT_EPOCH_NEW);
-    const struct commit_epoch_options *options = &self->options;
-    int64_t limit_ms = options->transaction_timeout_ms + options->request_timeout_ms;
-    int64_t deadline_ns = loop_now_ns(options->loop) + limit_ms * CLOCK_NS_PER_MS;
     self->state = COMMIT_EPOCH_STARTING;
-    enum status status = txn_core_start(&self->txn, deadline_ns, txn_on_started, self);
+    enum status status = txn_core_start(&self->txn, patience_until_ns(self), txn_on_started, self);
     check(status == STATUS_OK);
 }
 

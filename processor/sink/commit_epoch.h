@@ -6,6 +6,10 @@
  * answered: the next epoch cannot begin before. When that answer does not come, nobody guesses:
  * whoever takes the id over settles the end, and the progress record tells which one it was.
  *
+ * What was committed before is read by others than the leader who took it: one that the cluster went
+ * on without for a while still answers as it did. A claim tells how far a reader must come: a record
+ * of ours that is aborted at once, behind all that was committed to its partition.
+ *
  * Parts leave together; where somebody listens to on_part, one after the other, each when the one
  * before is in the logs. After a failure only close is left.
  *
@@ -31,6 +35,12 @@ struct commit_epoch_outcome {
     int16_t error_code; /* What the broker said; 0: nothing. */
 };
 
+struct commit_epoch_claim {
+    const char *topic; /* Borrowed until on_claimed. */
+    int32_t partition;
+    int64_t offset; /* Told by on_claimed. */
+};
+
 struct commit_epoch_options {
     struct loop *loop;
     const struct address *bootstrap; /* Copied. */
@@ -42,6 +52,7 @@ struct commit_epoch_options {
     size_t buffer_bytes_max;
     /* None is called from inside a call of the owner; in each it may close. */
     void (*on_started)(void *context, const struct commit_epoch_outcome *outcome);
+    void (*on_claimed)(void *context); /* NULL: nothing is claimed. */
     /* Sends the progress record. Not OK: the epoch has failed. */
     enum status (*on_progress_due)(void *context);
     void (*on_committed)(void *context, const struct commit_epoch_outcome *outcome);
@@ -58,6 +69,7 @@ enum commit_epoch_state {
     COMMIT_EPOCH_NEW,
     COMMIT_EPOCH_STARTING,
     COMMIT_EPOCH_READY, /* No transaction is open. */
+    COMMIT_EPOCH_CLAIMING,
     COMMIT_EPOCH_OPEN,
     COMMIT_EPOCH_ENDING,
     COMMIT_EPOCH_FAILED,
@@ -77,6 +89,8 @@ struct commit_epoch {
     int32_t noted_partition; /* Whose next change's offset is wanted; -1: none's. */
     int64_t noted_offset;    /* -1: not told. */
     int64_t progress_offset; /* The same of the last progress record. */
+    struct commit_epoch_claim *claims; /* CLAIMING: the owner's. */
+    uint32_t unclaimed_count;
     struct commit_epoch_outcome failure;
     struct mail step_mail;
     bool is_step_posted;
@@ -94,6 +108,9 @@ void commit_epoch_init(struct commit_epoch *self, const struct commit_epoch_opti
 void commit_epoch_close(struct commit_epoch *self);
 
 void commit_epoch_start(struct commit_epoch *self);
+/* READY: then on_claimed or on_failed, until which `claims` stays put. No partition twice. */
+void commit_epoch_claim(struct commit_epoch *self, struct commit_epoch_claim *claims,
+                        uint32_t claim_count);
 /* Copies the record; tag and number of `record` are not the caller's. FULL: too much is not
  * acknowledged; INVALID: it is too large, or its topic's name is none. Nothing but READY and OPEN
  * takes records, and PROGRESS is sent from on_progress_due only. */

@@ -326,6 +326,18 @@ void sink_start(struct sink *self)
     commit_epoch_start(&self->commit);
 }
 
+void sink_claim(struct sink *self, struct commit_epoch_claim *claims, uint32_t claim_count)
+{
+    check(self->magic == SINK_MAGIC);
+    commit_epoch_claim(&self->commit, claims, claim_count);
+}
+
+static void pass_on_claimed(void *context)
+{
+    struct sink *self = context;
+    self->options.commit.on_claimed(self->options.context);
+}
+
 static void pass_on_started(void *context, const struct commit_epoch_outcome *outcome)
 {
     struct sink *self = context;
@@ -380,6 +392,7 @@ enum status sink_open(const struct sink_options *options, struct sink **out_sink
     struct commit_epoch_options commit = options->commit;
     bool is_heard = options->commit.on_part != NULL;
     commit.on_started = pass_on_started;
+    commit.on_claimed = options->commit.on_claimed != NULL ? pass_on_claimed : NULL;
     commit.on_progress_due = commit_on_progress_due;
     commit.on_committed = pass_on_committed;
     commit.on_failed = pass_on_failed;

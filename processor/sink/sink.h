@@ -40,6 +40,8 @@ struct sink_options {
 MUST_USE enum status sink_open(const struct sink_options *options, struct sink **out_sink);
 void sink_close(struct sink *self);
 void sink_start(struct sink *self);
+/* As commit_epoch_claim(). */
+void sink_claim(struct sink *self, struct commit_epoch_claim *claims, uint32_t claim_count);
 
 /* The processed time of what is added from now on. */
 void sink_begin_epoch(struct sink *self, int64_t now_ms);

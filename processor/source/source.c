@@ -13,6 +13,7 @@
 /* Rooms of outputs that grew beyond it are given back after their slice. */
 #define OUTPUT_BYTES_KEPT ((size_t)4 << 20)
 #define ROWS_FIRST 256U
+#define LOOK_AGAIN_MS 50
 
 struct source_partition {
     struct source_view view;
@@ -28,6 +29,7 @@ struct source {
     struct source_partition *partitions; /* Owned. */
     uint32_t partition_count;
     bool is_finding_ends;
+    struct timer look; /* At ends that lay before what must be there. */
     bool is_closing;
     struct list ready;  /* struct consumer_fetched, oldest first. */
     struct list sealed; /* The same; the first one may be open. */
@@ -191,9 +193,46 @@ static void core_on_fault(void *context, const struct consumer_fault *fault)
     tell_fault(self, &told);
 }
 
+/* The end that was told lies before what must be there. */
+static bool is_stale(struct source *self, const struct source_partition *partition)
+{
+    const struct consumer_partition *placed =
+        consumer_core_find(&self->core, self->topic, partition->view.partition);
+    return placed != NULL && placed->state == CONSUMER_FETCHING &&
+           placed->position < partition->start.end_min;
+}
+
+static bool has_stale_end(struct source *self)
+{
+    for (uint32_t i = 0; i < self->partition_count; i++) {
+        if (is_stale(self, &self->partitions[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void look_on_fire(struct timer *timer)
+{
+    struct source *self = container_of(timer, struct source, look);
+    check(self->magic == SOURCE_MAGIC);
+    const struct consumer_start latest = {.kind = CONSUMER_START_LATEST};
+    cluster_refresh(&self->core.cluster);
+    for (uint32_t i = 0; i < self->partition_count; i++) {
+        if (is_stale(self, &self->partitions[i])) {
+            check(consumer_core_seek(&self->core, self->topic, self->partitions[i].view.partition,
+                                     latest) == STATUS_OK);
+        }
+    }
+}
+
 /* The ends are known: back to where the reading begins. */
 static void begin_bounded(struct source *self)
 {
+    if (has_stale_end(self)) {
+        timer_start_after(&self->look, LOOK_AGAIN_MS * CLOCK_NS_PER_MS);
+        return;
+    }
     self->is_finding_ends = false;
     for (uint32_t i = 0; i < self->partition_count; i++) {
         struct source_partition *partition = &self->partitions[i];
@@ -555,6 +594,7 @@ void source_close(struct source *self)
     check(self->magic == SOURCE_MAGIC);
     check(!self->is_closing);
     self->is_closing = true;
+    timer_done(&self->look);
     if (self->read != NULL) {
         self->read->fault = STATUS_OK;
     }
@@ -630,6 +670,7 @@ static enum status make(const struct source_options *options, struct source **ou
     self->partitions = partitions;
     self->partition_count = options->start_count;
     self->is_finding_ends = options->is_bounded;
+    timer_init(&self->look, &options->loop->timers, look_on_fire);
     list_init(&self->ready);
     list_init(&self->sealed);
     decompressor_init(&self->decompressor, NULL);

@@ -26,6 +26,9 @@ struct source;
 struct source_start {
     int32_t partition;
     struct consumer_start start;
+    /* Bounded: the end lies there or behind; 0: anywhere. Who tells one before it is a leader that
+     * the others went on without, or is behind: asked again, with fresh metadata. */
+    int64_t end_min;
 };
 
 /* What is known of a partition. */

@@ -351,7 +351,8 @@ static void open_changelog(struct task_attempt *self)
         self->inputs[i].changelog_start = task_progress_changelog_start(self->progress, partition);
         starts[i] = (struct source_start){
             .partition = partition,
-            .start = {.kind = CONSUMER_START_OFFSET, .value = self->inputs[i].changelog_start}};
+            .start = {.kind = CONSUMER_START_OFFSET, .value = self->inputs[i].changelog_start},
+            .end_min = self->claims[i + 1].offset + 1};
     }
     struct source_options options = {.topic = setup->changelog.name,
                                      .starts = starts,
@@ -505,7 +506,8 @@ static void recall_turn(struct task_attempt *self)
 
 static void open_progress(struct task_attempt *self)
 {
-    struct source_start start = {.partition = self->setup->progress_partition};
+    struct source_start start = {.partition = self->setup->progress_partition,
+                                 .end_min = self->claims[0].offset + 1};
     struct source_options options = {.topic = self->setup->progress.name,
                                      .starts = &start,
                                      .start_count = 1,
@@ -515,6 +517,36 @@ static void open_progress(struct task_attempt *self)
     if (!open_source(self, &options)) {
         return; /* The attempt is over. */
     }
+}
+
+/* ---- before it: how far that must be read ---- */
+
+static void sink_on_claimed(void *context)
+{
+    struct task_attempt *self = context;
+    check(self->magic == ATTEMPT_MAGIC);
+    if (task_attempt_is_on(self)) {
+        open_progress(self);
+    }
+}
+
+/* The progress partition first, then those of the state, by place. */
+static void claim(struct task_attempt *self)
+{
+    const struct task_setup *setup = self->setup;
+    uint32_t state_count = setup->options.stage > 0 ? setup->partition_count : 0;
+    self->claims = calloc((size_t)state_count + 1, sizeof *self->claims);
+    if (self->claims == NULL) {
+        task_attempt_break(self, "out of memory");
+        return;
+    }
+    self->claims[0] = (struct commit_epoch_claim){.topic = setup->progress.name,
+                                                  .partition = setup->progress_partition};
+    for (uint32_t i = 0; i < state_count; i++) {
+        self->claims[i + 1] = (struct commit_epoch_claim){.topic = setup->changelog.name,
+                                                          .partition = setup->partitions[i]};
+    }
+    sink_claim(self->sink, self->claims, state_count + 1);
 }
 
 /* ---- before it: the id ---- */
@@ -532,7 +564,7 @@ static void sink_on_started(void *context, const struct commit_epoch_outcome *ou
         return;
     }
     if (task_attempt_pass(self, TASK_POINT_FENCED)) {
-        open_progress(self);
+        claim(self);
     }
 }
 
@@ -586,6 +618,7 @@ static enum status open_sink(struct task_attempt *self)
                    .request_timeout_ms = own->request_timeout_ms,
                    .buffer_bytes_max = own->output_bytes_max,
                    .on_started = sink_on_started,
+                   .on_claimed = sink_on_claimed,
                    .on_committed = task_epoch_on_committed,
                    .on_failed = sink_on_failed,
                    .on_part = is_heard ? task_epoch_on_part : NULL,
@@ -667,6 +700,7 @@ static void end_close(struct task_attempt *self)
         millrace__processor__progress__free_unpacked(self->progress, NULL);
     }
     free(self->found);
+    free(self->claims);
     free(self->inputs);
     self->magic = 0;
     free(self);

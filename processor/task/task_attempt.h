@@ -89,6 +89,7 @@ struct task_attempt {
     /* What is committed; unpacked, owned. NULL: nothing yet. */
     Millrace__Processor__Progress *progress;
     int64_t progress_offset; /* Of a progress record that is the last, or older; -1: none. */
+    struct commit_epoch_claim *claims; /* Owned; of the progress, then of the state by place. */
     int64_t back_count;
     uint8_t *found; /* Owned. The last progress record seen. */
     size_t found_bytes;

@@ -24,6 +24,9 @@ static uint32_t fenced_count;
 static bool is_open;
 static bool is_idle;
 static bool wants_offset;
+static bool wants_claims;
+static struct commit_epoch_claim claims[2];
+static int claim_count; /* Told. */
 static int64_t told_offset;
 static char story[4000]; /* What on_part and others said, a letter each. */
 static struct prng chances;
@@ -136,7 +139,30 @@ static void on_started(void *context, const struct commit_epoch_outcome *outcome
         close_subject();
         return;
     }
+    if (wants_claims) {
+        claims[0] = (struct commit_epoch_claim){SCRIPTED_LOG_TOPIC, PROGRESS_PARTITION, -1};
+        claims[1] = (struct commit_epoch_claim){SCRIPTED_LOG_TOPIC, CHANGES_PARTITION, -1};
+        commit_epoch_claim(&subject, claims, 2);
+        return;
+    }
     epoch = committed_epoch(PROGRESS_PARTITION);
+    run_epoch();
+}
+
+static void on_claimed(void *context)
+{
+    (void)context;
+    claim_count += 1;
+    epoch = committed_epoch(PROGRESS_PARTITION);
+    for (int i = 0; i < 2; i++) {
+        int32_t partition = claims[i].partition;
+        cr_expect_geq(claims[i].offset, epoch, "one record of each epoch lies before it");
+        cr_expect_lt(claims[i].offset, cluster.log.partitions[partition].end);
+        cr_expect(!is_visible(partition, claims[i].offset), "it is aborted");
+        for (int64_t o = claims[i].offset; o < cluster.log.partitions[partition].end; o++) {
+            cr_expect(!is_visible(partition, o), "nothing committed lies behind it");
+        }
+    }
     run_epoch();
 }
 
@@ -220,6 +246,7 @@ static void begin(int16_t level)
                                             .request_timeout_ms = 2000,
                                             .buffer_bytes_max = 1 << 20,
                                             .on_started = on_started,
+                                            .on_claimed = on_claimed,
                                             .on_progress_due = on_progress_due,
                                             .on_committed = on_committed,
                                             .on_failed = on_failed,
@@ -260,6 +287,20 @@ Test(commit_epoch, epochs_follow_each_other)
     run_to(50);
     cr_expect_eq(attempt_count, 1);
     cr_expect_eq(cluster.end_count[1], 50);
+    end();
+}
+
+Test(commit_epoch, a_claim_lies_behind_all_that_was_committed_and_nobody_sees_it)
+{
+    begin(2);
+    run_to(3);
+    wants_claims = true;
+    epoch_goal = 0;
+    close_subject();
+    rig_run_for(SIM_S);
+    run_to(5);
+    cr_expect_eq(claim_count, 1);
+    cr_expect_eq(cluster.end_count[0], 1);
     end();
 }
 
@@ -305,6 +346,7 @@ static void expire_on_fire(struct timer *timer)
 static void run_spoilt(int16_t level)
 {
     begin(level);
+    wants_claims = true;
     spoil_left = 300;
     cluster.log.spoil = break_often;
     struct timer expire;
@@ -314,6 +356,7 @@ static void run_spoilt(int16_t level)
     timer_done(&expire);
     cr_expect_gt(attempt_count, 3, "%u attempts", attempt_count);
     cr_expect_lt(spoil_left, 260, "%d", spoil_left);
+    cr_expect_gt(claim_count, 3, "%d claims", claim_count);
     end();
 }
 

@@ -322,6 +322,26 @@ Test(source, bounded_source_waits_for_an_open_transaction)
     cr_expect_eq(source_view(subject, 0)->end_offset, 10);
 }
 
+Test(source, bounded_source_believes_a_leader_that_the_others_went_on_without)
+{
+    options.is_bounded = true;
+    options.start_count = 2;
+    starts[0].end_min = 8; /* Something is known to lie at 7. */
+    append(0, 5, plain);
+    append(1, 3, plain);
+    is_collecting = true;
+    begin();
+
+    cr_expect_not(rig_run_until(is_done, NULL, 5 * SIM_S));
+    cr_expect_eq(row_count, 0);
+    cr_expect_lt(cluster.request_counts[2], 200, "asked %u times", cluster.request_counts[2]);
+
+    append(0, 4, plain);
+    cr_expect(rig_run_until(is_done, NULL, SIM_S));
+    cr_expect_eq(row_count, 12);
+    cr_expect_eq(source_view(subject, 0)->end_offset, 9);
+}
+
 Test(source, bounded_source_of_nothing_is_done_at_once)
 {
     options.is_bounded = true;
