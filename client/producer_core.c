@@ -250,6 +250,14 @@ static struct node_draft *draft_for(struct producer_core *self, struct pump_stat
     return draft;
 }
 
+/* What a former leader has not answered may be in the log. Then the new leader takes what is
+ * younger, too; and once it has taken five, it remembers no more what is older, and calls its
+ * repetition a gap. */
+static bool is_open_elsewhere(const struct producer_partition *partition, int32_t leader)
+{
+    return partition->accumulator.in_flight_count > 0 && partition->asked_node != leader;
+}
+
 static void pump_partition(struct producer_core *self, struct pump_state *state,
                            struct producer_topic *topic, int32_t index)
 {
@@ -264,6 +272,9 @@ static void pump_partition(struct producer_core *self, struct pump_state *state,
     if (leader < 0 || !cluster_knows_node(&self->cluster, leader)) {
         cluster_refresh(&self->cluster);
         return;
+    }
+    if (is_open_elsewhere(partition, leader)) {
+        return; /* The end of those calls pumps again. */
     }
     struct node_draft *draft = draft_for(self, state, leader);
     if (draft == NULL || draft->call_count >= CALLS_PER_NODE_MAX) {

@@ -321,6 +321,32 @@ Test(producer_core, a_silent_node_is_given_up_when_others_lead_what_it_led)
     expect_all_delivered();
 }
 
+Test(producer_core, younger_batches_overtake_those_unanswered_at_a_former_leader)
+{
+    options.request_timeout_ms = 60000;
+    options.batch_bytes_max = 100; /* A batch of each record. */
+    cluster.spoil = be_silent_on_0;
+    begin();
+    for (int i = 0; i < 3; i++) {
+        send_to(SCRIPTED_LOG_TOPIC, 0);
+    }
+    rig_run_for(SIM_S / 2);
+    cr_assert_eq(cluster.partitions[0].batch_count, 3); /* Written, and nobody says so. */
+    cr_assert_eq(reported_count, 0);
+    cluster.partitions[0].leader = 1;
+    cluster.partitions[0].leader_epoch = 1;
+
+    cluster_refresh(&subject.cluster);
+    rig_run_for(SIM_S / 5);
+
+    /* More than the five that a leader remembers. */
+    for (int i = 0; i < 20; i++) {
+        send_to(SCRIPTED_LOG_TOPIC, 0);
+    }
+
+    expect_all_delivered();
+}
+
 static int16_t refuse_record_30(struct scripted_log *self, int16_t api_key, int32_t partition)
 {
     (void)partition;
