@@ -8,18 +8,25 @@
 #include <string.h>
 
 #define READ_BYTES_MAX (1U << 20)
+#define READ_AGAIN_NS CLOCK_NS_PER_S
 
 static void read_on(struct ledger *self);
 
 /* ---- applying ---- */
 
-static void complain(struct ledger *self, const char *event, int64_t offset, enum status why)
+static void tell(struct ledger *self, const char *event, int64_t offset, enum status why,
+                 const char *action)
 {
     trace_line(self->options.loop->trace, TRACE_ERROR, "ledger", event,
-               "topic=\"%s\" partition=%d offset=%lld reason=\"%s\" action=skip",
+               "topic=\"%s\" partition=%d offset=%lld reason=\"%s\" action=\"%s\"",
                self->options.kind->topic_name,
                self->options.partition == NULL ? -1 : partition_index(self->options.partition),
-               (long long)offset, status_text(why));
+               (long long)offset, status_text(why), action);
+}
+
+static void complain(struct ledger *self, const char *event, int64_t offset, enum status why)
+{
+    tell(self, event, offset, why, "skip");
 }
 
 static void apply_control(struct ledger *self, const struct batch_view *batch)
@@ -90,6 +97,7 @@ static void end_step(struct ledger *self)
 
 void ledger_load_stop(struct ledger *self)
 {
+    timer_done(&self->again);
     if (self->is_waiting) {
         parked_cancel(&self->load_wait);
         self->is_waiting = false;
@@ -176,6 +184,23 @@ static void next_turn_deliver(struct mail *mail)
     end_step(self);
 }
 
+static void again_on_timer(struct timer *timer)
+{
+    struct ledger *self = container_of(timer, struct ledger, again);
+    check(self->magic == LEDGER_MAGIC);
+    check(self->state == LEDGER_LOADING); /* Else it was stopped. */
+    read_on(self);
+}
+
+/* Nothing is skipped: what it would tell without these records could be wrong. And nobody else
+ * would have it read on: a failed read does not end the term. */
+static void read_again_later(struct ledger *self, enum partition_fault fault)
+{
+    tell(self, "log_not_read", self->next_offset,
+         fault == PARTITION_FAULT_CORRUPT ? STATUS_CORRUPT : STATUS_IO, "read again");
+    timer_start_after(&self->again, READ_AGAIN_NS);
+}
+
 static void read_on_done(struct partition_read *read)
 {
     struct ledger *self = container_of(read, struct ledger, read);
@@ -189,8 +214,10 @@ static void read_on_done(struct partition_read *read)
     }
     partition_read_release(read);
     if (fault != PARTITION_FAULT_NONE && fault != PARTITION_FAULT_BUSY) {
-        complain(self, "log_not_read", self->next_offset, STATUS_IO);
-        end_step(self); /* Stays loading: what it would tell could be wrong. */
+        if (self->state == LEDGER_LOADING) {
+            read_again_later(self, fault);
+        }
+        end_step(self);
         return;
     }
     self->next_turn.deliver = next_turn_deliver;
@@ -298,6 +325,7 @@ static void file_read_on_done(struct disk_request *request)
 void ledger_load_start(struct ledger *self)
 {
     struct ledger_file *file = &self->file;
+    timer_init(&self->again, &self->options.loop->timers, again_on_timer);
     self->load_started_ns = loop_now_ns(self->options.loop);
     file->disk = self->options.loop->disk;
     int length =

@@ -44,7 +44,8 @@ struct ledger {
     struct partition_read read;
     struct parked load_wait;
     struct mail next_turn;
-    bool is_waiting; /* load_wait is parked. */
+    struct timer again; /* Armed: a read has failed. */
+    bool is_waiting;    /* load_wait is parked. */
 
     struct ledger_file file;
     struct parked snapshot_wait;

@@ -78,6 +78,75 @@ Test(ledger, a_commit_without_an_answer_is_there_whole_or_not_at_all)
     }
 }
 
+static bool is_ready_or_dead(void *context)
+{
+    const struct sim_node *node = context;
+    const struct broker_life *life = node->state;
+    return !node->is_up || life->is_ready;
+}
+
+/* How long the group's partition was said to be loading. */
+static int64_t wait_loaded_ms(int64_t offset)
+{
+    int64_t waited_ms = 0;
+    int64_t committed;
+    while ((committed = group_talk_committed(&tool, "g")) ==
+           -ERROR_CODE_COORDINATOR_LOAD_IN_PROGRESS) {
+        cr_assert_lt(waited_ms, 5000, "it loads for ever");
+        broker_world_run_ms(&world, 10);
+        waited_ms += 10;
+    }
+    cr_assert_eq(committed, offset);
+    return waited_ms;
+}
+
+/* Which of a start's reads are the ledger's is not known, so tests let each fail once; those of the
+ * recovery and of the quorum end the broker. False: there were fewer. */
+static bool start_with_failing_read(uint64_t read)
+{
+    struct sim_node *node = world.brokers[0].node;
+    struct sim_disk *disk = broker_world_disk(&world, 0);
+    wire_client_close(&tool);
+    if (node->is_up) {
+        sim_node_lose_power(node);
+    }
+    uint64_t failure_count = disk->failure_count;
+    sim_disk_fail(disk, SIM_DISK_READ, read, STATUS_IO);
+    broker_world_start(&world, 0);
+    broker_world_until(&world, is_ready_or_dead, node, 10000);
+    broker_world_run_ms(&world, 100); /* The ledger may load behind that. */
+    sim_disk_calm(disk);
+    return disk->failure_count > failure_count;
+}
+
+Test(ledger, a_read_that_fails_while_it_loads_delays_it_and_no_more)
+{
+    cr_assert_eq(group_talk_commit(&tool, "g", -1, NULL, 5), 0);
+    uint32_t delayed_count = 0;
+    for (uint64_t read = 1; start_with_failing_read(read); read++) {
+        if (!world.brokers[0].node->is_up) {
+            broker_world_start_all(&world);
+        }
+        wire_client_open(&tool, &world, 0);
+        group_talk_find(&tool, "g");
+        delayed_count += wait_loaded_ms(5) >= 500 ? 1 : 0;
+    }
+    cr_expect_gt(delayed_count, 0, "no read of the ledger has failed");
+}
+
+Test(ledger, a_term_may_end_while_a_failed_read_waits)
+{
+    cr_assert_eq(group_talk_commit(&tool, "g", -1, NULL, 5), 0);
+    for (uint64_t read = 1; start_with_failing_read(read); read++) {
+        if (world.brokers[0].node->is_up) {
+            broker_world_stop(&world, 0);
+        }
+    }
+    wire_client_open(&tool, &world, 0);
+    group_talk_find(&tool, "g");
+    cr_expect_eq(settled("g"), 5);
+}
+
 Test(ledger, old_offsets_of_nobody_are_forgotten_and_stay_so)
 {
     cr_assert_eq(group_talk_commit(&tool, "g", -1, NULL, 5), 0);
