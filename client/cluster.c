@@ -139,9 +139,16 @@ void cluster_refresh(struct cluster *self)
         self->is_refresh_due = true;
         return;
     }
+    self->is_routine = false;
     int64_t rested_ns = loop_now_ns(self->options.loop) - self->refreshed_ns;
     int64_t pause_ns = REFRESH_REST_MS * CLOCK_NS_PER_MS;
     refresh_after(self, self->has_refreshed && rested_ns < pause_ns ? pause_ns - rested_ns : 0);
+}
+
+void cluster_refresh_elsewhere(struct cluster *self)
+{
+    self->is_elsewhere = true;
+    cluster_refresh(self);
 }
 
 static void metadata_encode(struct ask *ask, struct wire_writer *writer)
@@ -229,6 +236,7 @@ static void metadata_on_done(struct ask *ask, enum status status)
     } else {
         retry_reset(&self->refresh_retry);
         refresh_after(self, REFRESH_PERIOD_MS * CLOCK_NS_PER_MS);
+        self->is_routine = true;
         if (self->is_refresh_due) {
             refresh_after(self, REFRESH_REST_MS * CLOCK_NS_PER_MS);
         }
@@ -253,7 +261,12 @@ static void refresh_on_fire(struct timer *timer)
                                   .encode = metadata_encode,
                                   .on_done = metadata_on_done};
     self->is_refreshing = true;
-    enum status status = cluster_ask(self, CLUSTER_ANY, CLUSTER_LANE_SHORT, &self->metadata);
+    self->is_elsewhere |= self->is_routine;
+    struct cluster_node *node = cluster_node_pick(self);
+    self->is_elsewhere = false;
+    self->informant = node == NULL ? CLUSTER_ANY : node->id;
+    enum status status = node == NULL ? STATUS_NO_MEMORY
+                                      : cluster_node_ask(node, CLUSTER_LANE_SHORT, &self->metadata);
     if (status != STATUS_OK) {
         metadata_on_done(&self->metadata, status);
     }
@@ -310,7 +323,8 @@ void cluster_init(struct cluster *self, const struct cluster_options *options)
     check(options->bootstrap_count > 0);
     check(options->bootstrap_count <= CLUSTER_BOOTSTRAP_MAX);
     check(options->request_timeout_ms > 0);
-    *self = (struct cluster){.magic = CLUSTER_MAGIC, .options = *options, .controller = -1};
+    *self = (struct cluster){
+        .magic = CLUSTER_MAGIC, .options = *options, .controller = -1, .informant = CLUSTER_ANY};
     list_init(&self->nodes);
     list_init(&self->topics);
     memcpy(self->bootstrap, options->bootstrap,

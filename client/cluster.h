@@ -59,7 +59,10 @@ struct cluster {
     struct address bootstrap[CLUSTER_BOOTSTRAP_MAX];
     struct list nodes; /* struct cluster_node, the bootstrap addresses first. */
     uint32_t node_count;
-    uint32_t turn; /* For CLUSTER_ANY. */
+    uint32_t turn;     /* For CLUSTER_ANY. */
+    int32_t informant; /* Who was asked for metadata last. */
+    bool is_elsewhere; /* Another one is to be asked next. */
+    bool is_routine;   /* Nobody has asked for the next look. */
     struct list topics;
     uint32_t topic_count;
     int32_t controller;
@@ -95,6 +98,9 @@ struct cluster_topic *cluster_want(struct cluster *self, struct wire_text name);
 struct cluster_topic *cluster_topic(struct cluster *self, struct wire_text name);
 /* Looks at metadata as soon as the delays allow. */
 void cluster_refresh(struct cluster *self);
+/* The same, at another broker than the last time, as each minute: one that the others went on
+ * without tells what was. */
+void cluster_refresh_elsewhere(struct cluster *self);
 /* As told with an answer (KIP-951); older news than what is known is ignored. */
 void cluster_learn_leader(struct cluster *self, struct cluster_topic *topic, int32_t partition,
                           int32_t leader, int32_t leader_epoch);

@@ -9,6 +9,7 @@
 #define CONNECT_FLOOR_MS 25
 #define CONNECT_CEILING_MS 1000
 #define BOOTSTRAP_ID(index) (-100 - (int32_t)(index))
+#define AVOIDED_PRICE 5 /* Any other one that has not failed lately is better. */
 
 static void pause_on_fire(struct timer *timer);
 
@@ -88,7 +89,8 @@ struct cluster_node *cluster_node_pick(struct cluster *cluster)
     list_for_each(link, &cluster->nodes)
     {
         struct cluster_node *self = container_of(link, struct cluster_node, in_cluster);
-        int64_t price = pick_price(self);
+        bool is_avoided = cluster->is_elsewhere && self->id == cluster->informant;
+        int64_t price = pick_price(self) + (is_avoided ? AVOIDED_PRICE : 0);
         uint32_t turn = (place + cluster->node_count - cluster->turn % cluster->node_count) %
                         cluster->node_count;
         if (best == NULL || price < best_price || (price == best_price && turn < best_turn)) {

@@ -62,6 +62,11 @@ struct catalog_write {
     struct timer again; /* Armed: between two attempts. */
     struct retry retry;
     enum status status;
+    int64_t claimed_offset; /* All that other doors committed lies before it; -1: not known. */
+    bool is_claiming;       /* The next report is the claim's. */
+    struct mail claim_mail;
+    bool is_claim_posted;
+    bool has_closed;        /* The transactions' core. */
     int64_t written_offset; /* Of a record that the log has taken; -1: none. */
     int64_t written_end;    /* Behind the last one; both of the last attempt that came so far. */
     uint32_t delivered_count;

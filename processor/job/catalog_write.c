@@ -75,9 +75,11 @@ static int64_t delay_ns(struct catalog_write *self)
     return (int64_t)prng_below(prng, 2 * (uint64_t)retry_next_ns(&self->retry, prng));
 }
 
-static void txn_on_closed(void *context)
+static void end_closed(struct catalog_write *self)
 {
-    struct catalog_write *self = context;
+    if (!self->has_closed || self->is_claim_posted) {
+        return;
+    }
     struct loop *loop = self->catalog->options.loop;
     int64_t again_ns = loop_now_ns(loop) + (self->is_lost ? delay_ns(self) : 0);
     if (!self->is_lost || self->catalog->is_closing || again_ns >= self->deadline_ns) {
@@ -87,6 +89,13 @@ static void txn_on_closed(void *context)
     trace_line(loop->trace, TRACE_INFO, "catalog", "write-again", "why=\"%s\" attempt=%u",
                status_text(self->status), self->retry.attempt_count);
     timer_start_at(&self->again, again_ns);
+}
+
+static void txn_on_closed(void *context)
+{
+    struct catalog_write *self = context;
+    self->has_closed = true;
+    end_closed(self);
 }
 
 static void again_on_fire(struct timer *timer)
@@ -212,7 +221,9 @@ static void read_on_done(struct catalog_barrier *barrier, enum status status)
     }
 }
 
-static void start_on_done(void *context, const struct txn_core_outcome *outcome)
+/* ---- the claim: how far that must be read ---- */
+
+static void claim_on_done(void *context, const struct txn_core_outcome *outcome)
 {
     struct catalog_write *self = context;
     if (outcome->status != STATUS_OK) {
@@ -222,12 +233,67 @@ static void start_on_done(void *context, const struct txn_core_outcome *outcome)
     }
     self->barrier =
         (struct catalog_barrier){.deadline_ns = self->deadline_ns, .on_done = read_on_done};
-    catalog_wait(self->catalog, &self->barrier);
+    if (self->catalog->position > self->claimed_offset) {
+        read_on_done(&self->barrier, STATUS_OK);
+    } else {
+        catalog_wait_until(self->catalog, &self->barrier, self->claimed_offset + 1);
+    }
+}
+
+static void claim_deliver(struct mail *mail)
+{
+    struct catalog_write *self = container_of(mail, struct catalog_write, claim_mail);
+    self->is_claim_posted = false;
+    if (self->is_over) {
+        end_closed(self);
+        return;
+    }
+    if (self->claimed_offset < 0) {
+        self->is_lost = true; /* Nothing was decided yet: tried again, if there is time. */
+        end_attempt(self, STATUS_UNREACHABLE);
+        return;
+    }
+    enum status status = txn_core_abort(&self->txn, self->deadline_ns, claim_on_done, self);
+    if (status != STATUS_OK) {
+        self->is_lost = true;
+        end_attempt(self, status);
+    }
+}
+
+static void start_on_done(void *context, const struct txn_core_outcome *outcome)
+{
+    struct catalog_write *self = context;
+    if (outcome->status != STATUS_OK) {
+        self->is_lost = is_lost(outcome);
+        end_attempt(self, outcome->status);
+        return;
+    }
+    static const char key[] = "claim";
+    struct producer_record record = {
+        .topic = wire_text_of(CATALOG_TOPIC),
+        .record = {.timestamp_ms = clock_wall_ms(self->catalog->options.loop->clock),
+                   .key = {(const uint8_t *)key, (int32_t)sizeof key - 1},
+                   .value = {NULL, -1}},
+        .is_urgent = true};
+    self->is_claiming = true;
+    enum status status = txn_core_begin(&self->txn);
+    status = status == STATUS_OK ? txn_core_send(&self->txn, &record) : status;
+    if (status != STATUS_OK) {
+        end_attempt(self, status);
+    }
 }
 
 static void txn_on_delivery(void *context, const struct producer_delivery *delivery)
 {
     struct catalog_write *self = context;
+    if (self->is_claiming) {
+        self->is_claiming = false;
+        self->claimed_offset = delivery->status == STATUS_OK ? delivery->offset : -1;
+        self->is_claim_posted = true;
+        self->claim_mail = (struct mail){.deliver = claim_deliver};
+        loop_defer(self->catalog->options.loop, &self->claim_mail);
+        return;
+    }
     if (delivery->status != STATUS_OK) {
         return;
     }
@@ -243,6 +309,8 @@ static void start_attempt(struct catalog_write *self)
     struct catalog *catalog = self->catalog;
     self->is_over = false;
     self->is_lost = false;
+    self->is_claiming = false;
+    self->has_closed = false;
     struct txn_core_options options = {
         .producer = {.loop = catalog->options.loop,
                      .bootstrap = catalog->options.bootstrap,

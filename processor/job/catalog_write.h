@@ -1,5 +1,9 @@
 /* The writing side of the catalog: one transaction per decision. For catalog.c only.
  *
+ * Before a decision the catalog is read up to a claim: a record of ours in a transaction that is
+ * aborted, behind all that other doors committed. A leader that the cluster went on without does
+ * not have it; its end would have been an old one.
+ *
  * A write that another door fences waits a while, takes the id again, reads and decides again,
  * until its deadline. Was its commit asked for, then it looks first whether the reader has come
  * upon its record: then it was committed, and nothing is written again.

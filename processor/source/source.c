@@ -217,7 +217,7 @@ static void look_on_fire(struct timer *timer)
     struct source *self = container_of(timer, struct source, look);
     check(self->magic == SOURCE_MAGIC);
     const struct consumer_start latest = {.kind = CONSUMER_START_LATEST};
-    cluster_refresh(&self->core.cluster);
+    cluster_refresh_elsewhere(&self->core.cluster);
     for (uint32_t i = 0; i < self->partition_count; i++) {
         if (is_stale(self, &self->partitions[i])) {
             check(consumer_core_seek(&self->core, self->topic, self->partitions[i].view.partition,

@@ -1,6 +1,7 @@
 /* Goal: what was written is read by all, and two doors never decide on the same state.
  * Method: two catalogs against real brokers in a simulated world, writing at the same time. */
 #include "processor/job/catalog.h"
+#include "tests/sim/sim_socket.h"
 #include "tests/unit/client/cluster_rig.h"
 
 #include <string.h>
@@ -359,4 +360,54 @@ Test(catalog, a_write_survives_the_death_of_a_broker)
     cr_expect_neq(catalog_find(&catalogs[1], CATALOG_TABLE, "before"), NULL);
     cr_expect_neq(catalog_find(&catalogs[1], CATALOG_TABLE, "behind"), NULL);
     rig_revive(0);
+}
+
+static void set_cut(int32_t broker, bool is_cut)
+{
+    rig_leave();
+    for (int32_t i = 0; i < 3; i++) {
+        struct sim_node *other = rig_cluster.brokers[i].node;
+        if (i != broker) {
+            (is_cut ? sim_network_cut : sim_network_heal)(rig_cluster.brokers[broker].node, other);
+        }
+    }
+    rig_enter();
+}
+
+/* False: the deposed one coordinates the writers, too, and nobody could write. */
+static bool play_deposed(void)
+{
+    struct wire_text topic = wire_text_of(CATALOG_TOPIC);
+    int32_t leader = cluster_topic(&catalogs[1].consumer.cluster, topic)->partitions[0].leader;
+    static struct door first[2];
+    static struct door second[2];
+    set_cut(leader - 1, true);
+    declare(0, &first[0], "same");
+    first[1].is_done = true;
+    cr_assert(rig_until(are_done, first, 2 * WAIT_MS)); /* Its own reader asks the deposed one. */
+
+    declare(1, &second[0], "same");
+    second[1].is_done = true;
+    rig_run_ms(5000);
+    set_cut(leader - 1, false);
+    cr_assert(rig_until(are_done, second, 2 * WAIT_MS));
+
+    bool has_written = first[0].status == STATUS_OK;
+    cr_expect(!has_written || second[0].status == STATUS_EXISTS, "it says %s",
+              status_text(second[0].status));
+    return has_written;
+}
+
+/* The doors still reach it, and it has not heard that the others went on without it. */
+Test(catalog, a_door_believes_a_leader_that_was_deposed)
+{
+    int played_count = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        if (seed > 1) {
+            tear_down();
+            set_up_seed(seed);
+        }
+        played_count += play_deposed();
+    }
+    cr_expect_gt(played_count, 0);
 }
