@@ -1,6 +1,7 @@
 """One real broker process for a test: started, killed, stopped, started again on its data."""
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -16,6 +17,7 @@ from claims import need
 
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD', 'build'))
 READY_SECONDS = 60
+given_ports = set()
 
 
 def skip(why):
@@ -25,10 +27,19 @@ def skip(why):
 
 
 def free_port():
-    """A port that was free a moment ago; the broker keeps it over restarts."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """A port that was free a moment ago; the broker keeps it over restarts. Below those that the system
+    gives to outgoing connections, one of which could have it while the broker is dead; none twice."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
 
 
 class Broker:
