@@ -3,23 +3,6 @@
 #include "broker/metadata/topic_config.h"
 #include "proto/kafka/error_code.h"
 
-#include <string.h>
-
-/* Keeps `values` sorted by key; the last value of a key counts. */
-static void put(struct image_config_value *values, uint32_t *count, const char *key,
-                const char *value)
-{
-    uint32_t place = 0;
-    while (place < *count && strcmp(values[place].key, key) < 0) {
-        place += 1;
-    }
-    if (place == *count || strcmp(values[place].key, key) != 0) {
-        memmove(values + place + 1, values + place, (*count - place) * sizeof *values);
-        *count += 1;
-    }
-    values[place] = (struct image_config_value){.key = key, .value = value};
-}
-
 /* The topic's own values, as the controller has taken them. */
 static bool collect(struct arena *arena, const struct topic_decisions_create *item,
                     struct image_topic *out_topic)
@@ -33,7 +16,7 @@ static bool collect(struct arena *arena, const struct topic_decisions_create *it
     }
     uint32_t count = 0;
     for (uint32_t i = 0; i < internal_count; i++) {
-        put(values, &count, internal[i].key, internal[i].value);
+        topic_config_put(values, &count, internal[i].key, internal[i].value);
     }
     for (uint32_t i = 0; i < item->config_count; i++) {
         const struct config_key *key = topic_config_key(item->configs[i].key);
@@ -45,7 +28,7 @@ static bool collect(struct arena *arena, const struct topic_decisions_create *it
         if (text == NULL) {
             return false;
         }
-        put(values, &count, key->name, text);
+        topic_config_put(values, &count, key->name, text);
     }
     out_topic->configs = values;
     out_topic->config_count = count;

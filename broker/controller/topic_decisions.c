@@ -248,21 +248,6 @@ static bool create_check_assignments(struct round *round, struct topic_decisions
     return true;
 }
 
-/* Keeps `values` sorted by key; the last value of a key counts. */
-static void create_put(struct image_config_value *values, uint32_t *count, const char *key,
-                       const char *value)
-{
-    uint32_t place = 0;
-    while (place < *count && strcmp(values[place].key, key) < 0) {
-        place += 1;
-    }
-    if (place == *count || strcmp(values[place].key, key) != 0) {
-        memmove(values + place + 1, values + place, (*count - place) * sizeof *values);
-        *count += 1;
-    }
-    values[place] = (struct image_config_value){.key = key, .value = value};
-}
-
 /* Collects the values that the topic gets; an internal one begins with what its kind needs. */
 static bool create_check_configs(const struct round *round, struct topic_decisions_create *item,
                                  struct image_config_value *out_values, uint32_t *out_count)
@@ -271,7 +256,7 @@ static bool create_check_configs(const struct round *round, struct topic_decisio
     uint32_t internal_count = 0;
     const struct image_config_value *internal = topic_config_internal(item->name, &internal_count);
     for (uint32_t i = 0; i < internal_count; i++) {
-        create_put(out_values, out_count, internal[i].key, internal[i].value);
+        topic_config_put(out_values, out_count, internal[i].key, internal[i].value);
     }
     for (uint32_t i = 0; i < item->config_count; i++) {
         const struct topic_decisions_config *config = &item->configs[i];
@@ -291,7 +276,7 @@ static bool create_check_configs(const struct round *round, struct topic_decisio
             decision_refuse(&item->error, DECISION_LIMIT, "the request is too large; split it");
             return false;
         }
-        create_put(out_values, out_count, key->name, text);
+        topic_config_put(out_values, out_count, key->name, text);
     }
     if (topic_config_check_all(out_values, *out_count, reason) != STATUS_OK) {
         decision_refuse(&item->error, DECISION_CONFIG, "%s", reason);

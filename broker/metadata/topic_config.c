@@ -265,8 +265,8 @@ static const struct image_config_value catalog_configs[] = {
     {"unclean.leader.election.enable", "false"},
 };
 
-/* Topics whose settings are ours to choose. Brokers alone write those that are internal; the catalog
- * is written by processors, which are clients. */
+/* Topics whose settings are ours to choose. Brokers alone write those that are internal; the
+ * catalog is written by processors, which are clients. */
 static const struct {
     const char *name;
     const struct image_config_value *values;
@@ -298,4 +298,18 @@ const struct image_config_value *topic_config_internal(struct wire_text name, ui
     }
     *out_count = 0;
     return NULL;
+}
+
+void topic_config_put(struct image_config_value *values, uint32_t *count, const char *key,
+                      const char *value)
+{
+    uint32_t place = 0;
+    while (place < *count && strcmp(values[place].key, key) < 0) {
+        place += 1;
+    }
+    if (place == *count || strcmp(values[place].key, key) != 0) {
+        memmove(values + place + 1, values + place, (*count - place) * sizeof *values);
+        *count += 1;
+    }
+    values[place] = (struct image_config_value){.key = key, .value = value};
 }

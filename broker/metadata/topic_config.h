@@ -65,3 +65,6 @@ bool topic_config_is_memory_durable(const struct image *image, const struct imag
 bool topic_config_is_internal(struct wire_text name);
 /* What an internal topic is created with; empty for any other. Sorted by key. */
 const struct image_config_value *topic_config_internal(struct wire_text name, uint32_t *out_count);
+/* Keeps `values`, which have room for one more, sorted by key; the last value of a key counts. */
+void topic_config_put(struct image_config_value *values, uint32_t *count, const char *key,
+                      const char *value);
