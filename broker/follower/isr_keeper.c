@@ -1,5 +1,6 @@
 #include "broker/follower/isr_keeper.h"
 
+#include "broker/controller/leader_election.h"
 #include "proto/sys/check.h"
 
 #include <stdlib.h>
@@ -44,27 +45,17 @@ static void call_on_done(struct uplink_call *call, enum status status)
     look_later(self);
 }
 
-static bool may_lead(const struct image *image, int32_t broker_id, int64_t *out_epoch)
-{
-    const struct image_broker *broker = image_broker_by_id(image, broker_id);
-    if (broker == NULL || broker->is_fenced || broker->is_shutting_down) {
-        return false;
-    }
-    *out_epoch = broker->epoch;
-    return true;
-}
-
 /* Those of `ids` that can lead now, but for this broker. */
 static uint32_t list_others(const struct isr_keeper *self, const int32_t *ids, uint8_t count,
                             struct isr_decisions_member *out_members)
 {
-    const struct image *image = partition_map_image(self->map);
+    struct leader_election_view view;
+    leader_election_view_init(&view, partition_map_image(self->map));
     uint32_t found = 0;
     for (uint8_t i = 0; i < count; i++) {
-        int64_t epoch;
-        if (ids[i] != self->broker_id && may_lead(image, ids[i], &epoch)) {
-            out_members[found] =
-                (struct isr_decisions_member){.broker_id = ids[i], .broker_epoch = epoch};
+        if (ids[i] != self->broker_id && leader_election_may_lead(&view, ids[i])) {
+            out_members[found] = (struct isr_decisions_member){
+                .broker_id = ids[i], .broker_epoch = image_broker_by_id(view.image, ids[i])->epoch};
             found += 1;
         }
     }
