@@ -72,6 +72,13 @@ static int poll_once(struct member *self)
     return 0;
 }
 
+static void leave(struct member *members)
+{
+    for (int i = 0; i < 2; i++) {
+        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
+    }
+}
+
 /* Until each that is there has been given partitions so often in all, and has read something. */
 static int poll_until(struct member *members, int first_count, int second_count)
 {
@@ -152,9 +159,7 @@ static int fence(struct millrace_client *client, char **arguments)
     millrace_membership_free(old);
     millrace_membership_free(current);
     millrace_producer_close(producer, TIMEOUT_MS, NULL);
-    for (int i = 0; i < 2; i++) {
-        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
-    }
+    leave(members);
     return is_wrong;
 }
 
@@ -184,9 +189,7 @@ static int throw_out(struct millrace_client *client, char **arguments)
         }
     }
     printf("refused %d late %d all: %s\n", refused_count > 0, late_count, error.name);
-    for (int i = 0; i < 2; i++) {
-        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
-    }
+    leave(members);
     return late_count > 0 || all != ILLEGAL_GENERATION;
 }
 
@@ -212,9 +215,7 @@ static int replace(struct millrace_client *client, char **arguments)
     int code = transact(producer, arguments[2], old, 1);
     millrace_membership_free(old);
     millrace_producer_close(producer, TIMEOUT_MS, NULL);
-    for (int i = 0; i < 2; i++) {
-        millrace_consumer_close(members[i].consumer, TIMEOUT_MS, NULL);
-    }
+    leave(members);
     return code != FENCED_INSTANCE_ID;
 }
 
